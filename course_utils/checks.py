@@ -114,12 +114,25 @@ class Check:
         raise Wrong(f"{self.exercise}.{slug}", message)
 
     def raises(self, call: Callable[[], Any], error: type[Exception], slug: str, message: str) -> None:
-        """Raise `Wrong` unless `call()` raises `error`."""
+        """Raise `Wrong` unless `call()` raises `error`; the message then ends in what it raised instead."""
         try:
             call()
         except error:
             return
+        except (NotImplementedError, Verdict):
+            raise
+        except Exception as other:
+            message += f" Yours raised {type(other).__name__}."
         self.fail(slug, message)
+
+    def own_work(self, function: Any, library: str, slug: str = "library_called") -> None:
+        """Raise `Wrong` if `function` names anything from `library`, imported inside it or beforehand."""
+        code, names = getattr(function, "__code__", None), getattr(function, "__globals__", {})
+        for name in code.co_names if code else ():
+            value = names.get(name)
+            origin = str(getattr(value, "__module__", None) or getattr(value, "__name__", name))
+            if library in (origin.split(".")[0], name.split(".")[0]):
+                self.fail(slug, f"You called {library}. Here the point is to write it from its definition.")
 
     @contextlib.contextmanager
     def unchanged(self, *inputs: Any, slug: str = "input_changed") -> Iterator[None]:
@@ -195,7 +208,7 @@ def _difference(got: Any, want: Any, tol: float) -> str | None:
     if a.shape != b.shape:
         return f"has shape {a.shape}, expected {b.shape}"
     if np.isnan(a).any() and not np.isnan(b).any():
-        return f"contains NaN (first at index {_where(np.isnan(a))})"
+        return f"contains NaN (first at index {_where(np.isnan(a))})" if a.ndim else "is NaN"
     with np.errstate(invalid="ignore"):
         gap = np.where(a == b, 0.0, np.abs(a - b))
         off = ~(gap <= tol + tol * np.abs(b)) & ~(np.isnan(a) & np.isnan(b))
@@ -207,17 +220,22 @@ def _difference(got: Any, want: Any, tol: float) -> str | None:
 
 
 def _where(mask: np.ndarray) -> tuple:
-    return tuple(int(i) for i in np.argwhere(mask)[0]) if mask.ndim else ()
+    return tuple(int(i) for i in np.argwhere(mask)[0])
 
 
 def _error_slug(error: Exception) -> str:
-    return "not_defined" if isinstance(error, NameError) else f"raises_{type(error).__name__}"
+    return "not_defined" if _is_undefined(error) else f"raises_{type(error).__name__}"
+
+
+def _is_undefined(error: Exception) -> bool:
+    """A variable of the function itself that is read too early is no name from the cells above."""
+    return isinstance(error, NameError) and not isinstance(error, UnboundLocalError)
 
 
 def _explain(error: Exception, trace) -> str:
     """Name the error and the student's line it came from, without a stack trace."""
     text = (str(error).strip().splitlines() or [""])[0]
-    if isinstance(error, NameError):
+    if _is_undefined(error):
         return f"{text}. Run the cells above first; if you did, the name is misspelt."
     # The first frame is the check cell itself; the last one inside any other cell is the student's own line.
     frames = [f for f, _ in traceback.walk_tb(trace)]

@@ -67,3 +67,8 @@ class _Finder(importlib.abc.MetaPathFinder):
             # The image codecs miss the same libraries and say so on every import; the course needs none of them.
             warnings.filterwarnings("ignore", "Failed to load image Python extension", UserWarning)
         return spec
+
+
+def repaired() -> object | None:
+    """The library of declared schemas if this process needed the repair, else None."""
+    return _library

@@ -38,12 +38,13 @@ import tempfile
 import types
 from unittest import mock
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
 from datasets import Dataset
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -80,16 +81,17 @@ trained = {
     "LoRA": {"new head", "beside"},
     "full fine-tuning": set(blocks),
 }
-frozen_color, trained_color = "#D9D9D9", plotting.color("full")
-fig, ax = plt.subplots(figsize=(7.2, 2.9))
+frozen_color, trained_color = "#D9D9D9", plotting.STRATEGIES["full"]
+fig = Figure(figsize=(7.2, 2.9), layout="constrained")
+ax = fig.subplots()
 for column, (name, touched) in enumerate(trained.items()):
     for row, block in enumerate(blocks):
         fill = trained_color if block in touched else frozen_color
-        ax.add_patch(plt.Rectangle((column + 0.1, row), 0.62, 0.82, color=fill))
+        ax.add_patch(Rectangle((column + 0.1, row), 0.62, 0.82, color=fill))
         ax.text(column + 0.41, row + 0.41, block, ha="center", va="center", fontsize=8,
                 color="white" if block in touched else "#444444")  # fmt: skip
         if "beside" in touched and block.startswith("layer"):
-            ax.add_patch(plt.Rectangle((column + 0.76, row), 0.12, 0.82, color=plotting.color("lora")))
+            ax.add_patch(Rectangle((column + 0.76, row), 0.12, 0.82, color=plotting.STRATEGIES["lora"]))
     ax.text(column + 0.41, -0.25, name, ha="center", va="top", fontsize=9)
 ax.set(xlim=(0, len(trained)), ylim=(-1.2, len(blocks)), title="What each strategy trains (colored) and keeps (gray)")
 ax.axis("off")
@@ -182,6 +184,8 @@ with check("01.set_trainable") as c:
     body = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Dropout(0.5))
     model = nn.Sequential(body, nn.Linear(8, 3))  # body: 4·8 + 8 + 8 + 8 = 56 scalars, head: 8·3 + 3 = 27
     switched = set_trainable(body, False)
+    c.that(not any(p.requires_grad for p in body.parameters()), "still_trainable",
+           "A parameter of the frozen part still has requires_grad=True.")  # fmt: skip
     c.expect(
         switched,
         56,
@@ -190,10 +194,10 @@ with check("01.set_trainable") as c:
             "counts_tensors": (4, "You counted tensors. A weight matrix of 4 × 8 is one tensor but 32 parameters."),
             "counts_whole_model": (83, "You counted the head too, which was not to be frozen."),
             "counts_nothing": (0, "You counted after the switch, when nothing was left to change."),
+            "counts_twice": (112, "You counted each parameter once for every module that contains it. "
+                                  "module.parameters() already goes into the children."),
         },
-    )
-    c.that(not any(p.requires_grad for p in body.parameters()), "still_trainable",
-           "A parameter of the frozen part still has requires_grad=True.")  # fmt: skip
+    )  # fmt: skip
     c.that(all(p.requires_grad for p in model[1].parameters()), "froze_too_much",
            "The head was frozen too, although only the body was handed to your function.")  # fmt: skip
     c.expect(set_trainable(body, False), 0, what="Freezing what is frozen already should switch 0 scalars; the result",
@@ -220,6 +224,8 @@ with check("01.set_trainable") as c:
            "model.train(); the frozen part must not follow.")  # fmt: skip
     c.that(torch.equal(body[1].running_mean, statistics), "batchnorm_moves",
            "The running mean of a frozen BatchNorm moved in a forward pass: frozen weights, drifting statistics.")  # fmt: skip
+    c.that(not any(part.training for part in body.modules()), "partly_awake",
+           "After model.train() a part of the frozen module is in train mode (its `training` is True).")  # fmt: skip
     c.that(model[1].training, "froze_too_much", "A part outside the frozen module no longer follows model.train().")
     c.expect(set_trainable(body, True), 3 * 5 + 5 + 10 + 5 * 5 + 5, what="The number of scalars you unfroze")
     c.that(all(p.requires_grad for p in body.parameters()), "not_unfrozen", "set_trainable(…, True) left parameters frozen.")
@@ -311,18 +317,32 @@ def masked_mean(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
 
 # %% nbgrader={"grade": true, "grade_id": "masked_mean_check", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 with check("01.masked_mean") as c:
-    hidden = torch.tensor([[[1.0, 2.0], [3.0, 4.0], [101.0, 99.0]]])  # two tokens and one position of padding
-    mask = torch.tensor([[1, 1, 0]])
+    # two tokens and two positions of padding; one token and three of padding
+    hidden = torch.tensor([[[1.0, 2.0], [3.0, 4.0], [101.0, 99.0], [7.0, 5.0]],
+                           [[10.0, 20.0], [50.0, 60.0], [0.0, 30.0], [4.0, 2.0]]])  # fmt: skip
+    mask = torch.tensor([[1, 1, 0, 0], [1, 0, 0, 0]])
     c.expect(
         masked_mean(hidden, mask),
-        [[2.0, 3.0]],
+        [[2.0, 3.0], [10.0, 20.0]],
         mistakes={
-            "pads_averaged": (hidden.mean(1), "You averaged over the padding positions too. Which positions are text?"),
-            "divided_by_length": ([[4 / 3, 2.0]], "You left the padding out of the sum but still divided by all T "
-                                                  "positions. How many positions did you add up?"),
-            "sum_not_mean": ([[4.0, 6.0]], "You added the tokens up but did not divide: long texts would get long vectors."),
-            "first_token": ([[1.0, 2.0]], "You returned the first token's vector. That is CLS pooling, not a mean."),
-            "inverted_mask": ([[101.0, 99.0]], "You averaged the padding: 1 marks a real token, 0 padding."),
+            "pads_averaged": ([[28.0, 27.5], [16.0, 28.0]], "You averaged over the padding positions too. Which positions "
+                                                            "are text?"),
+            "divided_by_length": ([[1.0, 1.5], [2.5, 5.0]], "You left the padding out of the sum but still divided by all T "
+                                                            "positions. How many positions did you add up?"),
+            "sum_not_mean": ([[4.0, 6.0], [10.0, 20.0]], "You added the tokens up but did not divide: long texts would get "
+                                                         "long vectors."),
+            "plus_one": ([[4 / 3, 2.0], [5.0, 10.0]], "You divided by the number of tokens plus one. To be safe from 0 / 0, "
+                                                      "change the empty rows only."),
+            "first_token": ([[1.0, 2.0], [10.0, 20.0]], "You returned the first token's vector. That is CLS pooling, not a "
+                                                        "mean."),
+            "maximum": ([[3.0, 4.0], [10.0, 20.0]], "You took the maximum over the tokens; the mean was asked."),
+            "inverted_mask": ([[54.0, 52.0], [18.0, 92 / 3]], "You averaged the padding: 1 marks a real token, 0 padding."),
+            "batch_mixed": ([14 / 3, 26 / 3], "You averaged over the tokens of all texts together. One vector per text was "
+                                              "asked: (B, D)."),
+            "divided_by_batch_total": ([[4 / 3, 2.0], [10 / 3, 20 / 3]], "You divided by the number of tokens in the whole "
+                                                                         "batch. Each text has its own number."),
+            "counts_misaligned": ([[2.0, 6.0], [5.0, 20.0]], "The counts, of shape (B,), were broadcast along the features: "
+                                                             "column d was divided by the count of text d. Keep them (B, 1)."),
         },
     )  # fmt: skip
 
@@ -337,6 +357,7 @@ with check("01.masked_mean") as c:
     want = torch.stack([h[:n].mean(0) for h, n in zip(hidden, lengths, strict=True)])
     with c.unchanged(hidden, mask):
         got = masked_mean(hidden, mask)
+    c.that(isinstance(got, torch.Tensor), "not_a_tensor", f"Return a tensor, not a {type(got).__name__}.")
     c.expect(got, want, mistakes={"pads_averaged": (hidden.mean(1), "You averaged over the padding positions too.")})
     wide = torch.cat([hidden, 50 * torch.randn(4, 9, 5, generator=generator)], dim=1)
     wide_mask = torch.cat([mask, torch.zeros(4, 9, dtype=torch.long)], dim=1)
@@ -344,13 +365,18 @@ with check("01.masked_mean") as c:
            "The same texts, padded further, got other vectors. Nothing at a padding position may reach the result.")  # fmt: skip
     c.expect(masked_mean(hidden, mask.bool()), want, what="With a boolean mask the result")
     holes = torch.tensor([[0, 1, 0, 1, 0, 0]])
-    c.expect(masked_mean(hidden[:1], holes), (hidden[:1, 1] + hidden[:1, 3]) / 2, what="With holes in the mask the result")
+    c.expect(masked_mean(hidden[:1], holes), (hidden[:1, 1] + hidden[:1, 3]) / 2, what="With holes in the mask the result",
+             mistakes={"prefix_assumed": (hidden[:1, :2].mean(1), "You took the first n positions, n the number of ones. The "
+                                                                  "mask says *which* positions are real; some tokenizers pad "
+                                                                  "on the left.")})  # fmt: skip
     empty = masked_mean(hidden[:2], torch.zeros(2, 6, dtype=torch.long))
-    c.that(torch.equal(empty, torch.zeros(2, 5)), "empty_row", "A row without real tokens should give zeros, not NaN or others.")
+    c.that(np.array_equal(empty.detach(), np.zeros((2, 5))), "empty_row", "A row without real tokens should give zeros, not NaN or others.")
     half = masked_mean(hidden.half(), mask)
     c.that(half.dtype == torch.float16, "dtype_changed", "float16 hidden states came back in another dtype.")
     leaf = hidden.clone().requires_grad_()
-    masked_mean(leaf, mask).sum().backward()
+    total = masked_mean(leaf, mask).sum()
+    c.that(total.requires_grad, "no_gradient", "The result has lost its autograd graph: nothing below it could be trained.")
+    total.backward()
     c.that(leaf.grad is not None and leaf.grad[1, 1:].abs().sum() == 0 and leaf.grad[1, 0].abs().sum() > 0, "no_gradient",
            "The gradient should reach the real tokens and only these.")  # fmt: skip
 ### END HIDDEN TESTS
@@ -420,11 +446,26 @@ with check("01.extract_features") as c:
     ids[:, 0] = 2  # every text begins with [CLS]
     batches = [{"input_ids": i, "attention_mask": torch.ones_like(i), "labels": i[:, 1] % 2} for i in ids.split(2)]
     with c.restores_mode(tiny):
-        features, labels = extract_features(tiny, batches)
-    c.that(all("labels" in batch for batch in batches), "batch_emptied",
-           "Your function took the labels out of the batches. They belong to the loader, which may hand them out again.")  # fmt: skip
-    c.expect(labels, ids[:, 1] % 2, what="The labels",
-             mistakes={"last_batch_only": (ids[4:, 1] % 2, "Only the last batch came back. Collect all, then torch.cat.")})  # fmt: skip
+        result = extract_features(tiny, batches)
+    autograd = torch.is_grad_enabled()
+    torch.set_grad_enabled(True)  # whatever was found: the exercises below need it
+    c.that(autograd, "autograd_left_off", "Your function switched autograd off for everything that runs after it. "
+                                          "`with torch.no_grad():` switches it back on at its end.")  # fmt: skip
+    c.that(all(p.requires_grad for p in tiny.parameters()), "model_frozen",
+           "Your function froze the model's parameters for good: fine-tuning after it would train nothing. "
+           "Go without the graph, not without the flags.")  # fmt: skip
+    c.that(all(set(batch) == {"input_ids", "attention_mask", "labels"} for batch in batches), "batch_changed",
+           "Your function took something out of the batches or put something in (the labels?). They belong to the loader, "
+           "which may hand them out again.")  # fmt: skip
+    c.that(isinstance(result, tuple | list) and len(result) == 2, "not_a_pair", "Return two things: features, labels.")
+    features, labels = result
+    c.that(isinstance(features, torch.Tensor) and isinstance(labels, torch.Tensor), "not_tensors",
+           f"features is a {type(features).__name__}, labels a {type(labels).__name__}; return two tensors. "
+           "torch.cat joins a list of tensors.")  # fmt: skip
+    c.expect(labels, ids[:, 1] % 2, what="The tensor of labels",
+             mistakes={"last_batch_only": (ids[4:, 1] % 2, "Only the last batch came back. Collect all, then torch.cat."),
+                       "stacked": ((ids[:, 1] % 2).view(3, 2), "You stacked the batches along a new axis, which also needs "
+                                                               "batches of equal size. torch.cat joins them.")})  # fmt: skip
     c.that(tuple(features.shape) != (6, 8, 16), "not_pooled",
            "You returned a vector for each token, (N, T, D). Pool each batch to one vector per text.")  # fmt: skip
     c.that(tuple(features.shape) == (6, 16), "wrong_shape", f"features has shape {tuple(features.shape)}, expected (6, 16).")
@@ -471,6 +512,13 @@ with check("01.extract_features") as c:
     want = last(hidden_states[-1], mask)
     c.expect(extract_features(tiny, one_by_one, pool=last)[0], want, tol=1e-4, what="With pool=last token the result",
              mistakes={"pool_ignored": (hidden_states[-1][:, 0], "You ignored `pool` and took the first token.")})  # fmt: skip
+    whole["labels"] = torch.arange(7)
+    shuffling = torch.utils.data.DataLoader([{k: v[i] for k, v in whole.items()} for i in range(7)], batch_size=2, shuffle=True)
+    torch.manual_seed(0)
+    features, order = extract_features(tiny, shuffling)
+    c.that(sorted(order.tolist()) == list(range(7)) and torch.allclose(features, hidden_states[-1][order, 0], atol=1e-4),
+           "two_passes", "With a loader that shuffles, features and labels do not belong together: do you go through the "
+                         "loader twice? Each pass has another order. Take both from the same pass.")  # fmt: skip
     tiny.train()
     try:
         extract_features(tiny, [whole], layer=99)
@@ -533,8 +581,11 @@ with check("01.linear_probe") as c:
            "Return a dict with the keys train_accuracy, test_accuracy and predictions.")  # fmt: skip
     predictions = np.asarray(result["predictions"])
     c.that(predictions.shape == (20,), "wrong_shape", f"predictions has shape {predictions.shape}, expected (20,).")
-    c.expect(result["test_accuracy"], np.mean(predictions == new_y), what="test_accuracy, held against your predictions,",
-             mistakes={"percent": (100 * np.mean(predictions == new_y), "Accuracy is a share between 0 and 1 here.")})  # fmt: skip
+    c.that(set(predictions.tolist()) <= {0, 1}, "not_labels", "predictions should hold labels, here 0 or 1, not scores.")
+    share = np.mean(predictions == new_y)
+    c.that(share > 0.7, "does_not_learn", "The probe hardly beats guessing on two well separated classes.")
+    c.expect(result["test_accuracy"], share, what="test_accuracy, held against your predictions,",
+             mistakes={"percent": (100 * share, "Accuracy is a share between 0 and 1 here.")})  # fmt: skip
     flipped = np.asarray(linear_probe(x, y, new_x, 1 - new_y)["predictions"])
     c.that(np.array_equal(flipped, predictions), "trained_on_test",
            "The predictions changed with the *test labels*: your probe was fitted on the test set.")  # fmt: skip
@@ -560,12 +611,14 @@ with check("01.linear_probe") as c:
     units = np.array([1e-6, 1.0, 1e4, 1.0])
     rescaled = np.asarray(linear_probe(x * units, y, new_x * units, new_y)["predictions"])
     c.that(np.array_equal(rescaled, predictions), "not_scaled",
-           "Measuring a feature in other units changed the predictions: the features were not standardized.")  # fmt: skip
+           "Measuring a feature in other units changed the predictions: each feature needs its own mean and standard "
+           "deviation, and the test rows need the same treatment as the training rows.")  # fmt: skip
     skewed = np.r_[np.zeros(50, dtype=int), np.ones(10, dtype=int)]
     rows = rng.normal(size=(60, 4)) + 1.5 * skewed[:, None]
     weak = np.asarray(linear_probe(rows, skewed, rows, skewed, C=1e-6)["predictions"])
     c.that((weak == 0).all(), "C_ignored",
-           "With C = 1e-6 (very strong regularization) the probe should fall back on the majority class: C has no effect.")  # fmt: skip
+           "With C = 1e-6 (very strong regularization) the probe should fall back on the majority class. Does C arrive, "
+           "as it is, in LogisticRegression?")  # fmt: skip
     c.expect(linear_probe(rows, skewed, new_x, new_y, C=10.0)["train_accuracy"],
              np.mean(np.asarray(linear_probe(rows, skewed, rows, skewed, C=10.0)["predictions"]) == skewed),
              what="train_accuracy")  # fmt: skip
@@ -619,10 +672,10 @@ live = experiments.run_grid(
 )
 recorded = record_frame("01.layer_probe")
 fig = plotting.learning_curves(
-    live, "layer", "test", by="weights", recorded=recorded, title="LAYER_TITLE",
-    xlabel="layer (0 = embeddings)", ylabel="probe accuracy on the test set", logx=False,
+    live, "layer", "test", by="weights", recorded=recorded, percent=True, title="LAYER_TITLE",
+    xlabel="layer (0 = embeddings)", ylabel="probe accuracy, test set (%)",
 )  # fmt: skip
-plotting.show(fig, plotting.alt_text(recorded, "layer", "test", by="weights"))
+plotting.show(fig)
 
 # %% [markdown]
 # LAYER_TEXT
@@ -705,74 +758,106 @@ def accumulate_epoch(params, batches, loss_sum, accumulation: int, step) -> int:
 # %% nbgrader={"grade": true, "grade_id": "accumulate_epoch_check", "locked": true, "points": 6, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 with check("01.accumulate_epoch") as c:
     w = torch.zeros(1, requires_grad=True)
-    batches = [torch.tensor([1.0, 3.0]), torch.tensor([5.0, 7.0]), torch.tensor([10.0, 20.0])]
+    batches = [torch.tensor([1.0, 2.0, 3.0]), torch.tensor([5.0, 6.0, 7.0]), torch.tensor([10.0, 20.0, 30.0])]
     # loss of a sample: (w − x)² / 2, so at w = 0 the mean gradient of a window is minus the mean of its samples
     seen = []
-    steps = accumulate_epoch([w], batches, lambda x: ((w - x) ** 2 / 2).sum(), 2, lambda: seen.append(w.grad.item()))
-    tail = "The last window holds one micro-batch of 2 samples, not 2 micro-batches of 2. How many samples are in it?"
+    steps = accumulate_epoch([w], batches, lambda x: ((w - x) ** 2 / 2).sum(), 2,
+                             lambda: seen.append(0.0 if w.grad is None else w.grad.item()))  # fmt: skip
     c.expect(
         seen,
-        [-4.0, -15.0],
-        what="The gradients at the two calls of step()",
+        [-4.0, -20.0],
+        what="The list of gradients at the calls of step()",
         mistakes={
             "tail_dropped": ([-4.0], "The last, shorter window was never applied: its samples are lost (or leak into the "
                                      "next epoch). What is left to do after the loop?"),
-            "tail_divided_by_full_window": ([-4.0, -7.5], f"The last gradient is too small. {tail}"),
-            "sum_not_mean": ([-16.0, -30.0], "You stepped with the gradient of the summed loss; the window's mean was asked."),
-            "divided_by_accumulation": ([-8.0, -15.0], "You divided by the number of micro-batches, but loss_sum adds up "
-                                                       "samples. Count samples."),
-            "not_cleared": ([-4.0, -17.0], "The second window still holds the first one's gradient: clear after each step."),
-            "mean_not_cleared": ([-4.0, -19.0], "The second window still holds the first one's gradient: clear after each "
+            "tail_divided_by_full_window": ([-4.0, -10.0], "The last gradient is too small. The last window holds one "
+                                                           "micro-batch of 3 samples, not 2 of 3. How many samples are in it?"),
+            "sum_not_mean": ([-24.0, -60.0], "You stepped with the gradient of the summed loss; the window's mean was asked."),
+            "sum_not_mean_tail_dropped": ([-24.0], "Two things: you stepped with the gradient of the summed loss, and the last, "
+                                                   "shorter window was never applied."),
+            "divided_by_accumulation": ([-12.0, -30.0], "You divided by the number of micro-batches, but loss_sum adds up "
+                                                        "samples. Count samples."),
+            "divided_by_pending": ([-12.0, -60.0], "You divided by the number of micro-batches in the window, but loss_sum "
+                                                   "adds up samples. Count samples."),
+            "divided_by_accumulation_tail_dropped": ([-12.0], "Two things: loss_sum adds up samples, so count samples, not "
+                                                              "micro-batches; and the shorter window was never applied."),
+            "sum_of_means": ([-8.0, -20.0], "You added up the micro-batches' means. The mean over a window divides once, by "
+                                            "all of its samples."),
+            "not_cleared": ([-4.0, -64 / 3], "The second window still holds the first one's gradient: clear after each step."),
+            "mean_not_cleared": ([-4.0, -24.0], "The second window still holds the first one's gradient: clear after each "
                                                 "step."),
-            "sum_not_cleared": ([-16.0, -46.0], "Neither divided by the samples nor cleared between windows."),
-            "step_every_batch": ([-2.0, -6.0, -15.0], "You stepped after every micro-batch: nothing was accumulated."),
+            "sum_not_cleared": ([-24.0, -84.0], "Neither divided by the samples nor cleared between windows."),
+            "samples_not_reset": ([-4.0, -20 / 3], "The second window is divided by the samples of both: start counting anew."),
+            "step_every_batch": ([-2.0, -6.0, -20.0], "You stepped after every micro-batch: nothing was accumulated."),
+            "never_stepped": ([], "step() was never called."),
+            "cleared_before_step": ([0.0, 0.0], "There was no gradient when step() was called: you cleared it before, or "
+                                                "backward() never ran."),
         },
     )  # fmt: skip
     c.expect(steps, 2, what="The number of steps", mistakes={
         "steps_floor": (1, "You return 3 // 2 = 1, but the shorter window at the end is a step too."),
+        "steps_from_zero": (0, "You return 0, though step() was called twice: is the counter raised?"),
         "returns_batches": (3, "You return the number of micro-batches, not of steps."),
     })  # fmt: skip
 
 # %% nbgrader={"grade": true, "grade_id": "accumulate_epoch_hidden", "locked": true, "points": 8, "schema_version": 3, "solution": false, "task": false}
 # Hidden checks run here when your work is graded: other seeds, shapes and edge cases.
 ### BEGIN HIDDEN TESTS
+import contextlib
+
 with check("01.accumulate_epoch") as c:
     generator = torch.Generator().manual_seed(7)
     data = torch.randn(23, 4, generator=generator)
     weight, unused = torch.randn(3, generator=generator).requires_grad_(), torch.zeros(2, requires_grad=True)
 
     def loss_sum(batch):
-        open_graphs.append(len(open_graphs) > 0 and (weight.grad is None or not weight.grad.any()))
-        return ((batch[:, :3] @ weight - batch[:, 3]) ** 2).sum()
+        for loss in losses[-1:]:  # a graph that backward() has gone through cannot be gone through again
+            with contextlib.suppress(RuntimeError):
+                torch.autograd.grad(loss, weight)
+                hoarded.append(loss)
+        losses.append(((batch[:, :3] @ weight - batch[:, 3]) ** 2).sum())
+        return losses[-1]
 
-    for sizes, accumulation in (((5, 5, 5, 5, 3), 2), ((1, 7, 4, 11), 3), ((23,), 4), ((6, 6, 6, 5), 1), ((8, 2, 8, 5), 2)):
+    def gradient(samples):
+        return torch.autograd.grad(((samples[:, :3] @ weight - samples[:, 3]) ** 2).mean(), weight)[0]
+
+    for sizes, accumulation in (((5, 5, 5, 5, 3), 2), ((8, 2, 8, 5), 2), ((1, 7, 4, 11), 3), ((23,), 4), ((6, 6, 6, 5), 1),
+                                ((6, 6, 6, 5), 2)):  # fmt: skip
         micro = list(data.split(sizes))
-        windows = [torch.cat(micro[i : i + accumulation]) for i in range(0, len(micro), accumulation)]
-        want = torch.stack([
-            torch.autograd.grad(((x[:, :3] @ weight - x[:, 3]) ** 2).mean(), weight)[0] for x in windows
-        ])  # fmt: skip
+        windows = [micro[i : i + accumulation] for i in range(0, len(micro), accumulation)]
+        want = torch.stack([gradient(torch.cat(window)) for window in windows])
+        stale = want.clone()
+        stale[0] += 100 / sum(map(len, windows[0]))
+        mistakes = {
+            "mean_of_means": (torch.stack([torch.stack([gradient(x) for x in window]).mean(0) for window in windows]),
+                              "You averaged the micro-batches' means. With micro-batches of different sizes, a sample in a "
+                              "small one counts for more."),
+            "equal_sizes_assumed": (torch.stack([g * sum(map(len, window)) / (len(window) * len(window[-1]))
+                                                 for g, window in zip(want, windows, strict=True)]),
+                                    "You took all micro-batches of a window to be as large as its last one. Add up len(batch)."),
+            "stale_start": (stale, "Your first window holds gradients that were there before the epoch began: clear at the "
+                                   "start too."),
+            "stale_start_of_mean": (want + 100 * torch.eye(len(want))[:, :1], "Your first window holds gradients that were "
+                                    "there before the epoch began: clear at the start too."),
+        }  # fmt: skip
+        mistakes = {slug: pair for slug, pair in mistakes.items() if not torch.allclose(pair[0], want, rtol=1e-3, atol=1e-3)}
+        case = f"With micro-batches of {sizes} samples, {accumulation} a step,"
         for batches in (micro, iter(micro)):
             weight.grad = torch.full_like(weight, 100.0)
-            got, open_graphs = [], []
-            steps = accumulate_epoch([weight, unused], batches, loss_sum, accumulation, lambda: got.append(weight.grad.clone()))
-            c.expect(steps, len(windows), what=f"With micro-batches of {sizes} samples, {accumulation} a step, the step count")
-            halves = torch.stack([
-                torch.stack([
-                    torch.autograd.grad(((x[:, :3] @ weight - x[:, 3]) ** 2).mean(), weight)[0]
-                    for x in micro[i : i + accumulation]
-                ]).mean(0)
-                for i in range(0, len(micro), accumulation)
-            ])  # fmt: skip
-            uneven = {"mean_of_means": (halves, "You averaged the micro-batches' means. With micro-batches of different "
-                                                "sizes, a sample in a small one counts for more.")}  # fmt: skip
-            c.expect(torch.stack(got), want, tol=1e-4, what=f"With micro-batches of {sizes} samples, {accumulation} a step, "
-                     "the gradient", mistakes=uneven if sizes == (8, 2, 8, 5) else None)  # fmt: skip
+            got, losses, hoarded = [], [], []
+            steps = accumulate_epoch([weight, unused], batches, loss_sum, accumulation,
+                                     lambda: got.append(torch.zeros(3) if weight.grad is None else weight.grad.clone()))  # fmt: skip
+            c.that(len(got) != len(windows) + 1, "empty_window",
+                   f"{case} there was one step too many: nothing is left over when the last window is full.")  # fmt: skip
+            c.expect(steps, len(windows), what=f"{case} the step count")
+            c.expect(torch.stack(got), want, tol=1e-4, what=f"{case} the gradient", mistakes=mistakes)
             c.that(weight.grad is None or not weight.grad.any(), "left_over", "Gradients are left over after the epoch.")
-            if accumulation == 3:
-                c.that(not any(open_graphs[:3]), "graphs_hoarded",
-                       "You called backward() once per window. All its graphs were alive at the same time: "
-                       "accumulation saved no memory.")  # fmt: skip
+            c.that(not hoarded, "graphs_hoarded",
+                   "A micro-batch's graph was still alive when the next one was computed: accumulation saved no memory. "
+                   "Call backward() on each micro-batch at once.")  # fmt: skip
+    got.clear()
     c.expect(accumulate_epoch([weight], [], loss_sum, 2, lambda: got.append(0)), 0, what="For no batches the step count")
+    c.that(not got, "empty_window", "step() was called although there was no batch at all.")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -836,6 +921,8 @@ with check("01.class_weights") as c:
             "frequency": ([0.75, 0.25], "These are the frequencies: the frequent class got the larger weight."),
             "normalized_to_one": ([0.25, 0.75], "You scaled the weights to sum 1 over *classes*; over *samples* they "
                                                 "should add up to N."),
+            "integer_division": ([0.0, 2.0], "You divided integers by //, which cuts off the fraction."),
+            "per_sample": ([2 / 3, 2 / 3, 2 / 3, 2.0], "You returned a weight for each sample; one for each class was asked."),
         },
     )  # fmt: skip
     w = torch.tensor([2 / 3, 2.0])
@@ -861,21 +948,27 @@ with check("01.class_weights") as c:
     c.that(isinstance(w, torch.Tensor) and w.dtype == torch.float32, "wrong_type", "class_weights should return a float32 tensor.")
     c.expect(w[y].sum(), 64.0, tol=1e-4, what="The sum of the samples' weights, which should be N,")
     c.expect(w * torch.bincount(y), torch.full((4,), 16.0), tol=1e-4, what="Each class's total weight")
-    c.raises(lambda: class_weights(torch.tensor([0, 2]), 3), ValueError, "empty_class",
-             "A class without samples should raise ValueError: its weight would be infinite.")  # fmt: skip
+    for gap in ([0, 2], [0, 1]):  # in the middle, at the end
+        c.raises(lambda gap=gap: class_weights(torch.tensor(gap), 3), ValueError, "empty_class",
+                 f"With 3 classes and labels {gap} one class has no sample: raise ValueError, its weight would be infinite.")  # fmt: skip
     logits = torch.randn(64, 4, generator=generator)
     each = -logits.log_softmax(1)[torch.arange(64), y]
-    torch_way = (w[y] * each).sum() / w[y].sum()
-    c.expect(weighted_cross_entropy(logits, y, w), (w[y] * each).sum() / 64, what="The loss of the whole set")
+    soft = -logits.softmax(1).log_softmax(1)[torch.arange(64), y]
+    c.expect(weighted_cross_entropy(logits, y, w), (w[y] * each).sum() / 64, what="The loss of the whole set",
+             mistakes={"softmax_twice": ((w[y] * soft).mean(), "You applied softmax before the cross entropy, which takes "
+                                                               "logits and applies it itself."),
+                       "unweighted": (each.mean(), "The weights have no effect on your loss.")})  # fmt: skip
     part = slice(0, 10)
     c.expect(weighted_cross_entropy(logits[part], y[part], w), (w[y[part]] * each[part]).sum() / 10, what="The loss of a batch",
              mistakes={"divided_by_weights": ((w[y[part]] * each[part]).sum() / w[y[part]].sum(),
-                                              "You divided by the sum of the batch's weights; divide by its size."),
-                       "unweighted": (each[part].mean(), "The weights have no effect on your loss.")})  # fmt: skip
+                                              "You divided by the sum of the batch's weights; divide by its size.")})  # fmt: skip
     batches = [weighted_cross_entropy(logits[i : i + 16], y[i : i + 16], w) for i in range(0, 64, 16)]
     c.expect(sum(batches) / 4, (w[y] * each).sum() / 64, what="The mean over equal batches, which should be the full loss,")
     leaf = torch.zeros(2, 4, requires_grad=True)
-    weighted_cross_entropy(leaf, y[:2], w).backward()
+    loss = weighted_cross_entropy(leaf, y[:2], w)
+    c.that(isinstance(loss, torch.Tensor) and loss.requires_grad, "no_gradient",
+           "Your loss is a plain number: no gradient can reach the logits. Return the tensor.")  # fmt: skip
+    loss.backward()
     c.that(leaf.grad is not None and leaf.grad.abs().sum() > 0, "no_gradient", "No gradient reaches the logits.")
 ### END HIDDEN TESTS
 
@@ -945,6 +1038,12 @@ with check("01.macro_f1") as c:
                                                                "Never finding a class deserves 0, not silence."),
             "precision_only": (precision, "This is macro precision: what about the samples you missed?"),
             "recall_only": (recall, "This is macro recall: what about false alarms?"),
+            "one_class_only": (1 / 3, "This is F1 of class 1 alone. Every class is asked in turn whether a sample is its own."),
+            "jaccard": ((3 / 5 + 1 / 5) / 3, "TP / (TP + FP + FN) is the Jaccard index; in F1 the true positives count twice."),
+            "factor_two_missing": ((3 / 8 + 1 / 6) / 3, "A perfect class would get ½: the 2 before TP is missing above the line."),
+            "sum_not_mean": (3 / 4 + 1 / 3, "You added the classes' F1 up; the mean was asked."),
+            "undefined_is_nan": (math.nan, "0 / 0 came up (a class that is never predicted has no precision). "
+                                           "2TP / (2TP + FP + FN) is 0 there."),
         },
     )  # fmt: skip
 
@@ -960,8 +1059,14 @@ with check("01.macro_f1") as c:
         want = library_f1(y, p, labels=list(range(classes)), average="macro", zero_division=0)
         with mock.patch.dict(sys.modules, {"sklearn": None, "sklearn.metrics": None}):
             c.expect(macro_f1(y, p, classes), want, what=f"For {size} random labels of {classes} classes the result")
+    c.own_work(macro_f1, "sklearn")
     c.expect(macro_f1(np.array([0, 0]), np.array([0, 0]), 2), 0.5, what="With a class that occurs nowhere the result",
-             mistakes={"absent_class_skipped": (1.0, "You averaged over the classes that occur; all num_classes count.")})  # fmt: skip
+             mistakes={"absent_class_skipped": (1.0, "You averaged over the classes that occur; all num_classes count."),
+                       "undefined_is_nan": (math.nan, "A class that occurs nowhere gave 0 / 0. It counts 0.")})  # fmt: skip
+    c.expect(macro_f1(np.array([0, 0, 1]), np.array([0, 2, 1]), 3), (2 / 3 + 1 + 0) / 3,
+             what="With a class that is predicted but never true the result",
+             mistakes={"absent_class_skipped": ((2 / 3 + 1) / 2, "You averaged over the classes that are true somewhere; "
+                                                                 "all num_classes count.")})  # fmt: skip
     c.that(isinstance(macro_f1(torch.tensor([0, 1]), torch.tensor([0, 1]), 2), float), "not_a_float",
            "Return a Python float, also for tensors.")  # fmt: skip
 ### END HIDDEN TESTS
@@ -1026,7 +1131,8 @@ with check("01.mcc") as c:
             "wrong_pairs": ((3 * 2 - 4 * 1) / root, "The numerator pairs TP with TN and FP with FN."),
         },
     )  # fmt: skip
-    c.expect(mcc(y, np.ones(10, dtype=int)), 0.0, what="For a constant prediction the result")
+    c.expect(mcc(y, np.ones(10, dtype=int)), 0.0, what="For a constant prediction the result",
+             mistakes={"undefined_is_nan": (math.nan, "0 / 0: a constant prediction correlates with nothing. Return 0.0.")})  # fmt: skip
 
 # %% nbgrader={"grade": true, "grade_id": "mcc_hidden", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
 # Hidden checks run here when your work is graded: other seeds, shapes and edge cases.
@@ -1039,15 +1145,28 @@ with check("01.mcc") as c:
         y = rng.integers(classes, size=size)
         p = np.where(rng.random(size) < 0.5, y, rng.integers(classes, size=size))
         want = library_mcc(y, p)
+        one_versus_rest = [library_mcc(y == k, p == k) for k in range(classes)]
+        several = {
+            "binary_only": (one_versus_rest[1], "You scored class 1 against the rest. With more than two classes every class "
+                                                "counts: use the second formula."),
+            "mean_over_classes": (np.mean(one_versus_rest), "You averaged the classes' own coefficients. The second formula "
+                                                            "is one correlation over all classes."),
+            "labels_as_numbers": (np.corrcoef(y, p)[0, 1], "You correlated the labels as if they were quantities: class 2 is "
+                                                           "not twice class 1. Use the second formula."),
+        }  # fmt: skip
         with mock.patch.dict(sys.modules, {"sklearn": None, "sklearn.metrics": None}):
-            one_versus_rest = {} if classes == 2 else {
-                "binary_only": (library_mcc(y == 1, p == 1), "You scored class 1 against the rest. With more than two "
-                                                             "classes every class counts: use the second formula.")}  # fmt: skip
-            c.expect(mcc(y, p), want, what=f"For {classes} classes the result", mistakes=one_versus_rest)
+            c.expect(mcc(y, p), want, what=f"For {classes} classes the result", mistakes=several if classes > 2 else None)
+    c.own_work(mcc, "sklearn")
     c.expect(mcc(np.array([7, 7, -1]), np.array([7, 7, -1])), 1.0, what="For a perfect prediction of labels 7 and -1 the result")
+    y, p = np.array([7, 7, -1, -1, -1]), np.array([7, 3, -1, -1, 7])
+    c.that(abs(mcc(y, p) - library_mcc(y, p)) < 1e-6, "labels_assumed",
+           "With labels 7, 3 and -1, of which 3 is only ever predicted, the result is off. Labels are any integers: the "
+           "classes are those that occur in `y` or in `p`.")  # fmt: skip
     c.expect(mcc(np.zeros(4, dtype=int), np.array([0, 1, 0, 1])), 0.0, what="With one class only the result")
     large = np.arange(200_000, dtype=np.int32) % 2
-    c.expect(mcc(large, 1 - large), -1.0, what="For 200,000 reversed labels the result (did a product overflow?)")
+    c.that(abs(mcc(large, 1 - large) + 1) < 1e-6, "overflow",
+           "For 200,000 reversed labels the result is not -1: a product of counts has left the range of its integer type. "
+           "Count in float.")  # fmt: skip
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -1092,16 +1211,21 @@ def auroc(y, score) -> float:
 
 # %% nbgrader={"grade": true, "grade_id": "auroc_check", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 with check("01.auroc") as c:
-    y = np.array([0, 0, 0, 1, 1])
-    score = np.array([0.1, 0.4, 0.35, 0.4, 0.8])  # six pairs: five won, one tied
+    y = np.array([0, 0, 0, 0, 1, 1, 1])
+    score = np.array([0.1, 0.4, 0.35, 0.15, 0.4, 0.8, 0.2])  # twelve pairs: nine won, one tied, two lost
     c.expect(
         auroc(y, score),
-        5.5 / 6,
+        9.5 / 12,
         mistakes={
-            "ties_lost": (5 / 6, "You counted the tied pair as lost. A tie is worth one half."),
-            "ties_won": (1.0, "You counted the tied pair as won. A tie is worth one half."),
-            "reversed": (0.5 / 6, "The roles are swapped: this is the probability that the *negative* scores higher."),
-            "accuracy_at_half": (0.8, "This is the accuracy at threshold 0.5. AUROC uses no threshold."),
+            "ties_lost": (9 / 12, "You counted the tied pair as lost. A tie is worth one half."),
+            "ties_won": (10 / 12, "You counted the tied pair as won. A tie is worth one half."),
+            "reversed": (2.5 / 12, "The roles are swapped: this is the probability that the *negative* scores higher."),
+            "accuracy_at_half": (5 / 7, "This is the accuracy at threshold 0.5. AUROC uses no threshold."),
+            "not_divided": (9.5, "You counted the pairs that are won; divide by the number of pairs."),
+            "divided_by_all_pairs": (9.5 / 49, "You divided by N². Only pairs of one positive and one negative count."),
+            "divided_by_samples": (9.5 / 7, "You divided by the number of samples; a mean over *pairs* was asked."),
+            "gini": (7 / 12, "This is the Gini coefficient, 2·AUROC − 1: ties and losses were subtracted."),
+            "average_precision": ((1 + 2 / 3 + 3 / 5) / 3, "This is the average precision, the area under another curve."),
         },
     )  # fmt: skip
 
@@ -1119,9 +1243,11 @@ with check("01.auroc") as c:
         with mock.patch.dict(sys.modules, {"sklearn": None, "sklearn.metrics": None}):
             c.expect(auroc(y, score), want, what=f"With scores of {decimals} decimals (ties!) the result")
             c.expect(auroc(y, 3 * score - 50), want, what="After rescaling the scores, which keeps their order, the result")
+    c.own_work(auroc, "sklearn")
     c.expect(auroc(np.array([0, 1]), np.array([0.5, 0.5])), 0.5, what="With all scores equal the result")
-    c.raises(lambda: auroc(np.ones(3, dtype=int), np.arange(3.0)), ValueError, "one_class",
-             "With one class only there is no pair to compare: raise ValueError.")  # fmt: skip
+    for label in (1, 0):
+        c.raises(lambda label=label: auroc(np.full(3, label), np.arange(3.0)), ValueError, "one_class",
+                 f"With labels {label} only there is no pair to compare: raise ValueError.")  # fmt: skip
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -1189,11 +1315,16 @@ with check("01.early_stopping") as c:
     c.expect(early_stopping([5.0, 4.0, 3.0, 2.0], 2), 3, what="If every epoch improves, the result",
              mistakes={"returns_length": (4, "Return the last index, not the number of epochs."),
                        "never_stops_minus_one": (-1, "If training never stops early, return the index of the last epoch.")})  # fmt: skip
+    c.expect(early_stopping([3.0, 2.0, 2.5, 1.0, 1.5, 1.2, 1.1, 0.1], 3), 6, what="With an improvement in between, the result",
+             mistakes={"counter_not_reset": (5, "You added up all epochs without improvement. An improvement sets the "
+                                                "counter back to 0."),
+                       "looked_ahead": (7, "You looked for the best of *all* epochs, but training had stopped before it.")})  # fmt: skip
     c.expect(early_stopping([1.0, 1.0, 1.0, 0.5], 2), 2, what="With equal losses the result",
              mistakes={"equal_counts": (3, "You took an equal loss for an improvement.")})  # fmt: skip
     c.expect(early_stopping([1.0, float("nan"), float("nan"), 0.5], 2), 2, what="With NaN losses the result",
              mistakes={"nan_improves": (3, "A NaN loss reset your counter. NaN is no improvement.")})  # fmt: skip
-    c.expect(early_stopping([3.0, 2.0, 2.5, 1.0, 1.5, 1.2, 1.1, 0.1], 3), 6, what="With an improvement in between, the result")
+    c.expect(early_stopping([float("nan"), 3.0, 2.0, 1.0], 2), 3, what="With NaN at the start the result",
+             mistakes={"nan_is_best": (2, "A NaN at the start became your best loss, and nothing is lower than NaN.")})  # fmt: skip
     c.expect(early_stopping([2.0, 3.0], 1), 1, what="With patience 1 the result")
     c.expect(early_stopping([2.0], 5), 0, what="For a single epoch the result")
     c.expect(early_stopping(np.array([2.0, 1.0, 1.5, 1.4, 1.3]), 3), 4, what="For an array the result")
@@ -1277,11 +1408,13 @@ with check("01.build_trainer") as c, tempfile.TemporaryDirectory() as folder:
     train_rows, validation_rows = Dataset.from_dict(row), Dataset.from_dict(row)
     trainer = build_trainer(tiny, None, train_rows, validation_rows, folder)
     c.that(isinstance(trainer, Trainer), "not_a_trainer", "Return the Trainer itself, untrained.")
+    c.that(trainer.state.global_step == 0, "already_trained", "Your function trained already. Return the Trainer untrained.")
     args = trainer.args
     c.that(str(args.eval_strategy.value) == "epoch", "no_evaluation",
            "Without eval_strategy='epoch' nothing is evaluated, so nothing can be best.")  # fmt: skip
     c.that(trainer.eval_dataset is validation_rows, "evaluates_on_train" if trainer.eval_dataset is train_rows else "no_eval_set",
            "The trainer must be evaluated on the validation set, not on what it trains on.")  # fmt: skip
+    c.that(trainer.train_dataset is train_rows, "wrong_train_set", "The trainer must train on the training set.")
     patience = [f.early_stopping_patience for f in trainer.callback_handler.callbacks if isinstance(f, EarlyStoppingCallback)]
     c.that(patience, "best_is_not_early",
            "Nothing stops this trainer early: load_best_model_at_end picks the best model after *all* epochs. "
@@ -1294,6 +1427,7 @@ with check("01.build_trainer") as c, tempfile.TemporaryDirectory() as folder:
     tiny = BertForSequenceClassification(BertConfig(vocab_size=20, hidden_size=8, num_hidden_layers=1, num_attention_heads=1,
                                                     intermediate_size=8, max_position_embeddings=8))  # fmt: skip
     row = {"input_ids": [[2, 5, 6]] * 4, "attention_mask": [[1, 1, 1]] * 4, "labels": [0, 1, 0, 1]}
+    row = {key: value * 160 for key, value in row.items()}  # 640 samples: 20 batches of 32, 200 in ten epochs
     words = BertTokenizerFast(vocab={"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "[MASK]": 4, "good": 5})
     trainer = build_trainer(tiny, words, Dataset.from_dict(row), Dataset.from_dict(row), folder)
     args = trainer.args
@@ -1302,15 +1436,19 @@ with check("01.build_trainer") as c, tempfile.TemporaryDirectory() as folder:
     c.that(args.load_best_model_at_end and args.metric_for_best_model in ("loss", "eval_loss") and not args.greater_is_better,
            "best_not_restored", "At the end the model with the lowest validation loss must be restored.")  # fmt: skip
     c.that(str(args.save_strategy.value) == "epoch", "not_saved", "Save once per epoch: only what was saved can be restored.")
-    c.expect(args.get_warmup_steps(1000), 100, what="Out of 1000 steps, the number of warmup steps",
+    c.that(str(args.output_dir) == folder, "output_dir_ignored", "Checkpoints belong into `output_dir`.")
+    c.expect(args.get_warmup_steps(200), 20, what="Out of 200 steps, the number of warmup steps",
              mistakes={"no_warmup": (0, "There is no warmup."),
                        "ten_steps": (10, "You set 10 steps of warmup; 10 % of all steps were asked.")})  # fmt: skip
     patience = [f.early_stopping_patience for f in trainer.callback_handler.callbacks if isinstance(f, EarlyStoppingCallback)]
-    c.expect(patience, [2], what="The patience of early stopping")
+    c.expect(patience, [2], what="The list of early stopping's patience",
+             mistakes={"default_patience": ([1], "The patience of early stopping is 1, its default; 2 was asked."),
+                       "twice": ([2, 2], "Early stopping was added twice.")})  # fmt: skip
     c.expect(
         {"learning_rate": args.learning_rate, "weight_decay": args.weight_decay, "epochs": args.num_train_epochs,
-         "batch": args.per_device_train_batch_size},
-        {"learning_rate": 3e-4, "weight_decay": 0.01, "epochs": 10, "batch": 32}, tol=1e-9, what="Of the settings, the value",
+         "batch": args.per_device_train_batch_size, "seed": args.seed},
+        {"learning_rate": 3e-4, "weight_decay": 0.01, "epochs": 10, "batch": 32, "seed": 0}, tol=1e-9,
+        what="Of the settings, the value",
     )  # fmt: skip
     c.that(args.report_to in ([], "none", ["none"]) and args.disable_tqdm, "reports", "Switch reporting services and tqdm off.")
 ### END HIDDEN TESTS
@@ -1340,7 +1478,7 @@ log[["loss", "eval_loss"]].round(3)
 #
 # Film reviews, n labels for training, everything scored on the same 1,000 test reviews. Five strategies:
 #
-# - **words** – TF-IDF of words and pairs of words with logistic regression: the baseline that a neural network has to beat;
+# - **bag of words** – TF-IDF of words and pairs of words with logistic regression: the baseline that a neural network has to beat;
 # - **scratch** – the same BERT with random weights;
 # - **probe** – your `extract_features` (middle layer, your `masked_mean`) and `linear_probe`;
 # - **full** – fine-tuning of everything;
@@ -1353,7 +1491,7 @@ log[["loss", "eval_loss"]].round(3)
 # **Predict, then run:** order the five strategies from worst to best at n = 20 labels.
 
 # %% tags=["experiment"]
-my_prediction = ["words", "scratch", "probe", "full", "lora"]  # worst … best at n = 20: change me before you run
+my_prediction = ["bag of words", "scratch", "probe", "full", "lora"]  # worst … best at n = 20: change me before you run
 
 # %% tags=["experiment", "protocol"]
 LEARNING_RATE = {"scratch": 1e-3, "full": 3e-4, "lora": 2e-3}
@@ -1370,7 +1508,7 @@ def run_strategy(seed: int, strategy: str, n: int, lr: float | None = None, step
         "novel": load_reviews("films", "test_novel"),
         "handwritten": load_handwritten_reviews(),
     }
-    if strategy == "words":
+    if strategy == "bag of words":
         words = make_pipeline(TfidfVectorizer(ngram_range=(1, 2)), LogisticRegression(C=10.0, max_iter=2000))
         words.fit(train["text"], train["label"])
         return {name: words.score(part["text"], part["label"]) for name, part in sets.items()}
@@ -1403,7 +1541,7 @@ live = experiments.run_grid(
     run_strategy,
     [
         {"strategy": strategy, "n": n, "steps": pick(ci=2, laptop=150)}
-        for strategy in ("words", "scratch", "probe", "full", "lora")
+        for strategy in ("bag of words", "scratch", "probe", "full", "lora")
         for n in pick(ci=[20], laptop=[20, 200])
     ],
     seeds=[100],
@@ -1417,10 +1555,10 @@ print("this run:", " < ".join(measured))
 recorded = record_frame("01.label_efficiency")
 for metric, title in (("test", "SEEN_TITLE"), ("novel", "NOVEL_TITLE")):
     fig = plotting.learning_curves(
-        live, "n", metric, by="strategy", recorded=recorded, title=title,
-        xlabel="labeled film reviews", ylabel="accuracy on the test set" if metric == "test" else "accuracy on novel words",
+        live, "n", metric, by="strategy", recorded=recorded, log_x=True, percent=True, title=title,
+        xlabel="labeled film reviews", ylabel="accuracy, test set (%)" if metric == "test" else "accuracy, novel words (%)",
     )  # fmt: skip
-    plotting.show(fig, plotting.alt_text(recorded, "n", metric, by="strategy"))
+    plotting.show(fig)
 
 # %% [markdown]
 # RESULTS_TEXT

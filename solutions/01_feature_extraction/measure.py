@@ -86,7 +86,7 @@ MEASUREMENTS = [
         "from 01.learning_rates, linear decay after 10 % warmup, no early stopping. Accuracy on 1,000 reviews of words that "
         "occur in labeled reviews (test), 1,000 of opinion words that never do (novel), and the hand-written sentences.",
         run=lesson.run_strategy,
-        conditions=[at(strategy, n) for strategy in ("words", "scratch", "probe", "full", "lora") for n in LABELS],
+        conditions=[at(strategy, n) for strategy in ("bag of words", "scratch", "probe", "full", "lora") for n in LABELS],
         seeds=SEEDS,
         metrics=["test", "novel", "handwritten"],
         version="1",

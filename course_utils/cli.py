@@ -1,0 +1,221 @@
+"""The `course` command. Each command imports what it needs when it runs, so that `course --help` is quick."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Literal, Optional
+
+import typer
+from typer.core import TyperGroup
+
+from course_utils import __version__
+from course_utils.errors import CourseError
+
+
+class _Commands(TyperGroup):
+    """An error that the user can mend is shown as two lines, and Ctrl-C as one."""
+
+    def invoke(self, ctx):
+        try:
+            return super().invoke(ctx)
+        except CourseError as error:
+            self._stop("\n".join(error._render_traceback_()), 1)
+        except KeyboardInterrupt:
+            self._stop("\nStopped. What was finished is kept; the same command goes on from there.", 130)
+        except ModuleNotFoundError as error:
+            needs = _instructor_part(error.name)
+            if not needs:
+                raise
+            self._stop(needs, 1)
+
+    @staticmethod
+    def _stop(message: str, code: int):
+        print(message, file=sys.stderr)
+        raise typer.Exit(code) from None
+
+
+app = typer.Typer(
+    cls=_Commands,
+    help="A course on transfer learning whose autograder knows why an answer is wrong.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+)
+LessonName = Annotated[Optional[str], typer.Argument(help="A lesson's number or name, such as 01. Default: all.")]  # noqa: UP045
+
+
+def main() -> None:
+    """Entry point of the `course` command."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    app()
+
+
+def _instructor_part(module: str | None) -> str | None:
+    """What to tell a user who misses this module, or None if nothing better than the error itself is known."""
+    if module in ("course_utils.authoring", "course_utils.grading"):
+        return "This command needs the instructor's copy of the course; the student handout does not hold it."
+    if module in ("nbgrader", "jupytext", "alembic", "sqlalchemy"):
+        return f"This command needs {module}.\nWhat to do: pip install -c constraints.txt -e '.[grading]'"
+    return None
+
+
+def _lessons(which: str | None):
+    from course_utils.authoring.lessons import find_lessons
+    from course_utils.settings import home
+
+    return find_lessons(home(), which)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the class; made if missing.")] = Path("demo-class"),
+    jobs: Annotated[int, typer.Option(help="Notebooks graded at the same time.", min=1)] = 2,
+) -> None:
+    """Grade a made-up class of lesson 01: submissions, scores, feedback pages, misconceptions."""
+    from course_utils.grading.demo import demo
+
+    demo(out, jobs=jobs)
+
+
+@app.command()
+def build(
+    lesson: LessonName = None,
+    check: Annotated[bool, typer.Option("--check", help="Change nothing; fail if a generated file is stale.")] = False,
+) -> None:
+    """Make the executed solution and the release of each lesson from its source."""
+    from course_utils.authoring.build import build
+
+    for each in _lessons(lesson):
+        build(each, check=check)
+
+
+@app.command()
+def audit(
+    lesson: LessonName = None,
+    exercise: Annotated[Optional[str], typer.Option(help="Only this exercise.")] = None,  # noqa: UP045
+) -> None:
+    """Run the bank of wrong and right answers through the real check cells."""
+    from rich.console import Console
+
+    from course_utils.authoring.audit import audit, audit_table
+
+    reports = []
+    for each in _lessons(lesson):
+        reports.append(audit(each, exercise=exercise))
+        Console().print(audit_table(reports[-1]))
+    if not all(report.ok for report in reports):
+        raise typer.Exit(1)
+
+
+@app.command()
+def autograde(
+    lesson: Annotated[str, typer.Argument(help="The lesson's number or name, such as 01.")],
+    folder: Annotated[Path, typer.Option(help="nbgrader's course folder, which holds submitted/.")] = Path("."),
+    student: Annotated[Optional[list[str]], typer.Option(help="Only this student (repeat for more).")] = None,  # noqa: UP045
+    jobs: Annotated[int, typer.Option(help="Notebooks graded at the same time.", min=1)] = 2,
+) -> None:
+    """Grade what lies in `submitted/STUDENT/LESSON/` with nbgrader; write feedback pages, a table and a CSV."""
+    from course_utils.grading.autograde import grade_class
+
+    grade_class(_lessons(lesson)[0], folder, students=student, jobs=jobs)
+
+
+@app.command()
+def measure(
+    claim: Annotated[Optional[str], typer.Argument(help="A measurement's or a claim's id.")] = None,  # noqa: UP045
+    every: Annotated[bool, typer.Option("--all", help="All measurements.")] = False,
+    fresh: Annotated[bool, typer.Option(help="Forget runs finished earlier.")] = False,
+    restate: Annotated[bool, typer.Option(help="Only judge the recorded runs again.")] = False,
+) -> None:
+    """Run a measurement's conditions and seeds and write its record (resumes after Ctrl-C)."""
+    from course_utils import records
+
+    if (claim is None) == (not every):
+        raise CourseError(
+            "Name one measurement, or give --all.", f"There are: {', '.join(sorted(records.find_measurements()))}."
+        )
+    for name in sorted(records.find_measurements()) if every else [claim]:
+        record = records.restate(name) if restate else records.measure(name, fresh=fresh)
+        print(f"{record['id']}: {len(record['rows'])} runs, {len(record['claims'])} claims recorded.")
+
+
+@app.command()
+def claims(
+    check: Annotated[
+        bool, typer.Option("--check", help="Fail if a lesson states what its record does not say.")
+    ] = False,
+    write: Annotated[bool, typer.Option("--write", help="Write the page of all claims.")] = False,
+) -> None:
+    """List what the course claims: held, held weakly, did not hold here."""
+    from rich.console import Console
+
+    from course_utils import records
+    from course_utils.settings import data_dir, replacing
+
+    page = data_dir() / "records" / "README.md"
+    if write:
+        with replacing(page) as new:
+            new.write_text(records.claims_page(), encoding="utf-8")
+    if check:
+        problems = records.check_claims([each.source for each in _lessons(None)])
+        if not page.is_file() or page.read_text(encoding="utf-8") != records.claims_page():
+            problems.append(records.Problem(page.name, "The page of claims is stale: run course claims --write."))
+        for problem in problems:
+            print(problem)
+        if any(problem.level == "error" for problem in problems):
+            raise typer.Exit(1)
+        print(f"{len(records.all_claims())} claims, each as its record says.")
+    elif not write:
+        Console().print(records.claims_table())
+
+
+@app.command()
+def pretrain(
+    what: Annotated[Literal["text", "vision"], typer.Argument(help="Which world.")],
+    name: Annotated[Optional[str], typer.Option(help="vision: resnet, resnet_gn or vit. Default: all.")] = None,  # noqa: UP045
+    out: Annotated[Optional[Path], typer.Option(help="Folder for the checkpoint. Default: the embedded one.")] = None,  # noqa: UP045
+    seed: Annotated[int, typer.Option(help="Seed of data, weights and order.")] = 0,
+    steps: Annotated[Optional[int], typer.Option(help="Fewer steps, for a trial.")] = None,  # noqa: UP045
+) -> None:
+    """Make an embedded backbone again (minutes; resumes after Ctrl-C; installed only if its probe passes)."""
+    from course_utils.settings import data_dir
+
+    if what == "text":
+        from course_utils.backbones.pretrain_text import pretrain_text
+
+        pretrain_text(out, seed=seed, steps=steps)
+        return
+    from course_utils.backbones.pretrain_vision import RECIPES, pretrain_vision
+
+    for each in [name] if name else RECIPES:
+        pretrain_vision(each, (out / each if out else data_dir() / "backbones" / each), seed=seed, steps=steps)
+
+
+@app.command()
+def handout(
+    out: Annotated[Path, typer.Option(help="The zip file to write.")] = Path("handout.zip"),
+) -> None:
+    """Zip what a student gets: notebooks, data and course_utils, without solutions and hidden tests."""
+    from course_utils.authoring.handout import handout
+    from course_utils.settings import home
+
+    print(handout(out, home()))
+
+
+@app.command()
+def doctor() -> None:
+    """Print what a bug report needs, and name what is missing."""
+    from course_utils.doctor import report
+
+    if not report():
+        raise typer.Exit(1)
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        print(f"transfer-learning-course {__version__}")
+        raise typer.Exit
