@@ -5,8 +5,8 @@
         c.expect(got, want, mistakes={"pads_averaged": (hidden.mean(1), "You averaged over the padding too. …")})
         c.that(torch.equal(got, again), "depends_on_padding", "More padding changed the result. …")
 
-A check ends in one of three ways: silently right, `NotAttempted`, or `Wrong` with the mistake it recognized and the idea
-to revisit. Each verdict has a stable id such as `01.masked_mean.pads_averaged`, which reports count.
+A check ends in one of three ways: silently right, `NotAttempted`, or `Wrong` with the mistake it recognized and the
+idea to revisit. Each verdict has a stable id such as `01.masked_mean.pads_averaged`, which reports count.
 Wrong values come from tiny cases worked out in the test cell; no reference solution is needed here.
 """
 

@@ -150,24 +150,25 @@ def claims(
     """List what the course claims: held, held weakly, did not hold here."""
     from rich.console import Console
 
-    from course_utils import records
+    from course_utils import claims as of_lessons
+    from course_utils.records import all_claims
     from course_utils.settings import data_dir, replacing
 
     page = data_dir() / "records" / "README.md"
     if write:
         with replacing(page) as new:
-            new.write_text(records.claims_page(), encoding="utf-8")
+            new.write_text(of_lessons.claims_page(), encoding="utf-8")
     if check:
-        problems = records.check_claims([each.source for each in _lessons(None)])
-        if not page.is_file() or page.read_text(encoding="utf-8") != records.claims_page():
-            problems.append(records.Problem(page.name, "The page of claims is stale: run course claims --write."))
+        problems = of_lessons.check_claims([each.source for each in _lessons(None)])
+        if not page.is_file() or page.read_text(encoding="utf-8") != of_lessons.claims_page():
+            problems.append(of_lessons.Problem(page.name, "The page of claims is stale: run course claims --write."))
         for problem in problems:
             print(problem)
         if any(problem.level == "error" for problem in problems):
             raise typer.Exit(1)
-        print(f"{len(records.all_claims())} claims, each as its record says.")
+        print(f"{len(all_claims())} claims, each as its record says.")
     elif not write:
-        Console().print(records.claims_table())
+        Console().print(of_lessons.claims_table())
 
 
 @app.command()

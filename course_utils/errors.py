@@ -13,3 +13,9 @@ class CourseError(Exception):
 
     def _render_traceback_(self):
         return [f"{type(self).__name__}: {self.what}", *([f"What to do: {self.mend}"] if self.mend else [])]
+
+
+def refuse(condition: bool, what: str, mend: str) -> None:
+    """Raise `CourseError(what, mend)` if the condition holds."""
+    if condition:
+        raise CourseError(what, mend)

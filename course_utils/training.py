@@ -1,4 +1,4 @@
-"""One small `fit` on accelerate, and what belongs to it: loaders, predictions, evaluation over a whole set."""
+"""One small `fit` on accelerate, and predictions and evaluation over a whole set."""
 
 import contextlib
 import math
@@ -13,10 +13,9 @@ from accelerate.data_loader import DataLoaderStateMixin
 from accelerate.state import AcceleratorState, GradientState
 from accelerate.utils import send_to_device
 from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
 
 from course_utils import settings
-from course_utils.errors import CourseError
+from course_utils.errors import CourseError, refuse
 
 IGNORED = -100  # the label PyTorch's cross entropy leaves out
 SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
@@ -102,8 +101,8 @@ def fit(
     Raises CourseError for unusable options, a model without trainable parameters, and a loss that is not finite.
     """
     total, epochs = _total_steps(train_loader, epochs, max_steps, gradient_accumulation_steps)
-    _refuse(schedule not in SCHEDULES, f"There is no schedule '{schedule}'.", f"Use one of: {', '.join(SCHEDULES)}.")
-    _refuse(
+    refuse(schedule not in SCHEDULES, f"There is no schedule '{schedule}'.", f"Use one of: {', '.join(SCHEDULES)}.")
+    refuse(
         patience is not None and val_loader is None,
         f"patience={patience} needs a validation loss to watch.",
         "Pass val_loader.",
@@ -153,7 +152,7 @@ def fit(
                     bar.update()
                     if len(history.losses) == total:
                         break
-            _refuse(not epoch_count, "The training loader gave no batch.", "Pass a loader that is not empty.")
+            refuse(not epoch_count, "The training loader gave no batch.", "Pass a loader that is not empty.")
             record = {"epoch": epoch, "step": len(history.losses), "lr": history.lrs[-1]}
             record["train_loss"] = epoch_loss / epoch_count
             if val_loader is not None:
@@ -183,7 +182,7 @@ def predict(model: nn.Module, loader: Iterable) -> tuple[torch.Tensor, torch.Ten
     """Logits (N, C) and labels (N,), on the CPU; labels are None for a loader without. The mode is restored."""
     with _eval_mode(model):
         found = [(logits.float().cpu(), labels) for logits, labels in _each_output(model, loader)]
-    _refuse(not found, "The loader gave no batch.", "Pass a loader that is not empty.")
+    refuse(not found, "The loader gave no batch.", "Pass a loader that is not empty.")
     labelled = found[0][1] is not None
     return torch.cat([f[0] for f in found]), torch.cat([f[1].cpu() for f in found]) if labelled else None
 
@@ -193,63 +192,24 @@ def evaluate(model: nn.Module, loader: Iterable) -> dict[str, float]:
     loss = right = count = 0
     with _eval_mode(model):
         for logits, labels in _each_output(model, loader):
-            _refuse(labels is None, "The loader has no labels to evaluate against.", "Pass a loader with labels.")
+            refuse(labels is None, "The loader has no labels to evaluate against.", "Pass a loader with labels.")
             batch_loss, n = _loss(logits, labels)
             counted = labels != IGNORED
             right += (logits.argmax(-1) == labels)[counted].sum().item()
             loss, count = loss + batch_loss.item() * n, count + n
-    _refuse(not count, "The loader gave no labels.", "Pass a loader that is not empty.")
+    refuse(not count, "The loader gave no labels.", "Pass a loader that is not empty.")
     return {"loss": loss / count, "accuracy": right / count}
-
-
-def text_loader(dataset, tokenizer, batch_size=32, shuffle=False, seed=0, max_length=64) -> DataLoader:
-    """Batches of `input_ids`, `attention_mask` … (B, T) and `labels` (B,), padded to the longest of the batch.
-
-    `dataset` has a column `text` and, for labelled data, `label`: a `datasets.Dataset`, a data frame or a dict.
-    """
-    from transformers import DataCollatorWithPadding
-
-    columns = list(getattr(dataset, "column_names", dataset))
-    _refuse(
-        "text" not in columns,
-        f"The data set has no column 'text'; its columns are {columns}.",
-        "Rename the column with the text to 'text' (and the one with the class to 'label').",
-    )
-    encoded = tokenizer(list(dataset["text"]), truncation=True, max_length=max_length)
-    rows = [{name: encoded[name][i] for name in encoded} for i in range(len(encoded["input_ids"]))]
-    if "label" in columns:
-        for row, label in zip(rows, dataset["label"], strict=True):
-            row["labels"] = int(label)
-    return _loader(rows, batch_size, shuffle, seed, DataCollatorWithPadding(tokenizer))
-
-
-def array_loader(x, y, batch_size=32, shuffle=False, seed=0) -> DataLoader:
-    """Batches `(x, y)` of float32 inputs (B, …) and int64 labels (B,) from two arrays or tensors of one length."""
-    x, y = torch.as_tensor(x, dtype=torch.float32), torch.as_tensor(y, dtype=torch.int64)
-    _refuse(len(x) != len(y), f"There are {len(x)} inputs but {len(y)} labels.", "Pass one label per input.")
-    return _loader(TensorDataset(x, y), batch_size, shuffle, seed)
-
-
-def _loader(data, batch_size, shuffle, seed, collate_fn=None) -> DataLoader:
-    _refuse(not len(data), "The data set is empty.", "Pass at least one sample.")
-    generator = torch.Generator().manual_seed(seed)
-    return DataLoader(data, batch_size, shuffle=shuffle, generator=generator, collate_fn=collate_fn)
-
-
-def _refuse(condition: bool, what: str, mend: str) -> None:
-    if condition:
-        raise CourseError(what, mend)
 
 
 def _total_steps(loader, epochs, max_steps, accumulation) -> tuple[int, int]:
     """Optimizer steps in all, and an upper bound of the epochs."""
     for name, value in {"epochs": epochs, "max_steps": max_steps, "gradient_accumulation_steps": accumulation}.items():
-        _refuse(value is not None and value < 1, f"{name} is {value}.", "Use 1 or more.")
+        refuse(value is not None and value < 1, f"{name} is {value}.", "Use 1 or more.")
     if not hasattr(loader, "__len__"):
-        _refuse(max_steps is None, "A loader without a length needs a number of steps.", "Pass max_steps.")
+        refuse(max_steps is None, "A loader without a length needs a number of steps.", "Pass max_steps.")
         return max_steps, epochs or max_steps
     per_epoch = math.ceil(len(loader) / accumulation)
-    _refuse(not per_epoch, "The training loader is empty.", "Pass a loader that is not empty.")
+    refuse(not per_epoch, "The training loader is empty.", "Pass a loader that is not empty.")
     epochs = epochs or (math.ceil(max_steps / per_epoch) if max_steps else 3)
     return min(epochs * per_epoch, max_steps or math.inf), epochs
 
@@ -274,7 +234,7 @@ def _trainable(model) -> list[nn.Parameter]:
 
 
 def _groups(model, given: list[dict] | None, weight_decay: float, lr: float) -> list[dict]:
-    _refuse(
+    refuse(
         not _trainable(model),
         "The model has no trainable parameter.",
         "Set requires_grad to True on the part that is to be trained, the new head at least.",
@@ -286,14 +246,14 @@ def _groups(model, given: list[dict] | None, weight_decay: float, lr: float) -> 
     groups = [{"lr": lr, "weight_decay": weight_decay} | group for group in given]
     groups = [group | {"params": [p for p in group["params"] if p.requires_grad]} for group in groups]
     groups = [group for group in groups if group["params"]]
-    _refuse(not groups, "No param group holds a trainable parameter.", "Check the groups and what is frozen.")
+    refuse(not groups, "No param group holds a trainable parameter.", "Check the groups and what is frozen.")
     return groups
 
 
 def _scheduler(optimizer, schedule: str, warmup_steps: float, total: int):
     from transformers import get_scheduler
 
-    _refuse(warmup_steps < 0, f"warmup_steps is {warmup_steps}.", "Use 0 or more; below 1 is a share.")
+    refuse(warmup_steps < 0, f"warmup_steps is {warmup_steps}.", "Use 0 or more; below 1 is a share.")
     warmup = math.ceil(warmup_steps * total) if warmup_steps < 1 else int(warmup_steps)
     return get_scheduler(SCHEDULES[schedule], optimizer, num_warmup_steps=warmup, num_training_steps=total)
 
@@ -327,7 +287,7 @@ def _outputs(model, batch) -> tuple[torch.Tensor, torch.Tensor | None]:
 
 def _loss(logits, labels, loss_fn=None) -> tuple[torch.Tensor, int]:
     """Mean loss, and the number of labels it is a mean of."""
-    _refuse(labels is None, "The batch has no labels.", "Pass a loader with labels.")
+    refuse(labels is None, "The batch has no labels.", "Pass a loader with labels.")
     if labels.dtype.is_floating_point or loss_fn:
         return (loss_fn or F.cross_entropy)(logits.float(), labels), len(labels)
     flat, count = logits.float().reshape(-1, logits.shape[-1]), int((labels != IGNORED).sum())
@@ -335,7 +295,7 @@ def _loss(logits, labels, loss_fn=None) -> tuple[torch.Tensor, int]:
 
 
 def _finite(loss, step: int, lr: float) -> None:
-    _refuse(
+    refuse(
         not torch.isfinite(loss).item(),
         f"The loss of step {step} (counted from 0) is {loss.item()}.",
         f"Try a learning rate below {lr:g}, a warmup, gradient clipping (max_grad_norm=1.0) or "

@@ -1,6 +1,7 @@
 """A student's first minutes: a real JupyterLab in a real browser."""
 
 import contextlib
+import json
 import os
 import shutil
 import socket
@@ -37,10 +38,16 @@ def jupyterlab(folder):
     # JupyterLab asks at its first start whether to fetch news; a test answers before it is asked.
     overrides = folder / "settings" / "overrides.json"
     overrides.parent.mkdir()
-    overrides.write_text('{"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}')
+    overrides.write_text(
+        '{"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}'
+    )
     command = [
         *(sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}"),
-        *("--IdentityProvider.token=test", f"--ServerApp.root_dir={folder}", f"--LabApp.app_settings_dir={overrides.parent}"),
+        *(
+            "--IdentityProvider.token=test",
+            f"--ServerApp.root_dir={folder}",
+            f"--LabApp.app_settings_dir={overrides.parent}",
+        ),
         *(["--allow-root"] if getattr(os, "geteuid", lambda: 1)() == 0 else []),
     ]
     homes = {name: str(folder / name.lower()) for name in ("JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR", "IPYTHONDIR")}
@@ -48,7 +55,10 @@ def jupyterlab(folder):
         server = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, env={**os.environ, **homes})
     try:
         for _ in range(300):
-            with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/api?token=test", timeout=5):
+            with (
+                contextlib.suppress(OSError),
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/api?token=test", timeout=5),
+            ):
                 break
             assert server.poll() is None, (folder / "lab.log").read_text()
             time.sleep(0.3)

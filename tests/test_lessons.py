@@ -5,7 +5,7 @@ import nbformat
 import pytest
 from conftest import ROOT
 
-from course_utils import records
+from course_utils import claims
 from course_utils.authoring import lessons
 from course_utils.authoring.audit import audit
 from course_utils.authoring.build import build
@@ -55,7 +55,7 @@ def test_no_exercise_is_answered_in_the_package(lesson):
 
 
 def test_every_claim_says_what_its_record_says():
-    problems = records.check_claims([lesson.source for lesson in LESSONS])
+    problems = claims.check_claims([lesson.source for lesson in LESSONS])
     assert not [str(problem) for problem in problems if problem.level == "error"]
     page = ROOT / "data" / "records" / "README.md"
-    assert page.read_text(encoding="utf-8") == records.claims_page()
+    assert page.read_text(encoding="utf-8") == claims.claims_page()

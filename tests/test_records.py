@@ -9,9 +9,11 @@ import pytest
 from nbformat.v4 import new_markdown_cell, new_notebook
 from rich.console import Console
 
+from course_utils import claims as claims_of_lessons
 from course_utils import records
+from course_utils.claims import check_claims, check_text, claims_page
 from course_utils.errors import CourseError
-from course_utils.records import check_claims, check_text, claims_page, load_record, measure, restate, verdict
+from course_utils.records import load_record, measure, restate, verdict
 
 MEASURE = '''
 from pathlib import Path
@@ -297,7 +299,7 @@ def test_the_page_and_the_table_show_every_claim(course):
         "| [01.curves](01.curves.json) |"
     ) in page
     console = Console(width=160, record=True, file=io.StringIO())
-    console.print(records.claims_table())
+    console.print(claims_of_lessons.claims_table())
     shown = console.export_text()
     assert all(claim in shown for claim in records.all_claims()["claim"]) and "did not hold here" in shown
 

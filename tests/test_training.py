@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from course_utils.errors import CourseError
-from course_utils.training import array_loader, evaluate, fit, predict, text_loader
+from course_utils.loaders import array_loader, text_loader
+from course_utils.training import evaluate, fit, predict
 
 
 @pytest.fixture(autouse=True)

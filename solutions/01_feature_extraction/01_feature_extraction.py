@@ -634,9 +634,10 @@ with check("01.linear_probe") as c:
 from course_utils import experiments
 from course_utils.backbones import load_text
 from course_utils.datasets import load_handwritten_reviews, load_reviews, take
+from course_utils.loaders import text_loader
 from course_utils.records import record_frame
-from course_utils.settings import device, pick, seed_everything
-from course_utils.training import evaluate, fit, text_loader
+from course_utils.settings import pick, seed_everything
+from course_utils.training import evaluate, fit
 
 POOLINGS = {
     "masked mean": masked_mean,
@@ -1569,4 +1570,57 @@ summary["accuracy"] = [f"{100 * m:.1f} ± {100 * (h - m):.1f}" for m, h in zip(s
 summary.pivot(index="strategy", columns="n", values="accuracy").rename_axis(columns="labels")
 
 # %% [markdown]
-# REST_TEXT
+# ## 7 · Reading results from little data
+#
+# - **Seeds.** One run is an anecdote: the order of the data and the new head's random weights alone move results of small
+#   fine-tuning runs by several points [3]. Report the mean over at least five seeds *with an interval*; the bands above
+#   are 95 % t intervals over five.
+# - **Pairs.** Compare two methods on the same seeds and splits and look at the differences: what varies with the split
+#   cancels.
+# - **k-fold.** With a few hundred labels in all, a single validation split is small. Stratified k-fold uses every label for
+#   both purposes; the folds share training data, so the interval over folds is somewhat too narrow.
+# - **One look.** Every choice (layer, learning rate, epochs, C) is made on validation data. A test set that was looked at
+#   ten times is a validation set.
+#
+# **Why does a pretrained network need fewer steps?** Its lower layers already separate what the task distinguishes, so the
+# head receives useful inputs from the first step on and gradients point at the task instead of at building features. The
+# weights move little: fine-tuning is a search near a good point, training from scratch a search for one.
+#
+# | approach | labels it wants | compute | what you store per task |
+# | --- | --- | --- | --- |
+# | linear probe | tens and up | one forward pass over the data, then milliseconds a fit | the head |
+# | LoRA | tens and up | a forward and backward pass per step; optimizer state for the additions | additions + head |
+# | full fine-tuning | tens to thousands | the same, with optimizer state for every weight | the whole model |
+# | from scratch | many more (see the curves) | the same per step, more steps | the whole model |
+
+# %% [markdown]
+# ## What to remember
+#
+# | idea | in one line |
+# | --- | --- |
+# | frozen | no gradient **and** eval mode, also after `model.train()` |
+# | new head | count its parameters; there may be a hidden layer in it |
+# | pooling | nothing at a padding position may reach the vector |
+# | features | eval mode, no graph, mode restored; then a probe costs milliseconds |
+# | probe | every statistic from the training set; a middle layer may beat the last |
+# | accumulation | count samples, finish the last window |
+# | class weights | divide by the batch size, not by the sum of weights |
+# | metrics | macro F1, MCC, AUROC each answer another question; say which |
+# | early stopping | against the best value so far; "load the best model" is something else |
+# | comparing | ≥ 5 seeds, intervals, a baseline without any network |
+#
+# ## References
+#
+# 1. J. Devlin, M.-W. Chang, K. Lee, K. Toutanova. BERT: Pre-training of Deep Bidirectional Transformers for Language
+#    Understanding. NAACL 2019. Section 4 and appendix A.3.
+# 2. J. Gorodkin. Comparing two K-category assignments by a K-category correlation coefficient. Computational Biology and
+#    Chemistry 28, 2004.
+# 3. J. Dodge et al. Fine-Tuning Pretrained Language Models: Weight Initializations, Data Orders, and Early Stopping.
+#    arXiv:2002.06305, 2020.
+# 4. M. Peters, S. Ruder, N. Smith. To Tune or Not to Tune? Adapting Pretrained Representations to Diverse Tasks. RepL4NLP
+#    2019.
+# 5. A. Kumar et al. Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution. ICLR 2022.
+# 6. I. Tenney, D. Das, E. Pavlick. BERT Rediscovers the Classical NLP Pipeline. ACL 2019.
+# 7. E. Hu et al. LoRA: Low-Rank Adaptation of Large Language Models. ICLR 2022.
+# 8. O. Levy, Y. Goldberg. Neural Word Embedding as Implicit Matrix Factorization. NeurIPS 2014. (Our embeddings start from such
+#    a factorization: see the text backbone's card, `data/backbones/text/README.md`.)
