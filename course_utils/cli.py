@@ -84,10 +84,10 @@ def build(
     check: Annotated[bool, typer.Option("--check", help="Change nothing; fail if a generated file is stale.")] = False,
 ) -> None:
     """Make the executed solution and the release of each lesson from its source."""
-    from course_utils.authoring.build import build
+    from course_utils.authoring.build import build_all
+    from course_utils.settings import home
 
-    for each in _lessons(lesson):
-        build(each, check=check)
+    build_all(home(), lesson, check=check)
 
 
 @app.command()

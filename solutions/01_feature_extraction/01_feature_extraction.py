@@ -586,8 +586,9 @@ with check("01.linear_probe") as c:
     c.that(share > 0.7, "does_not_learn", "The probe hardly beats guessing on two well separated classes.")
     c.expect(result["test_accuracy"], share, what="test_accuracy, held against your predictions,",
              mistakes={"percent": (100 * share, "Accuracy is a share between 0 and 1 here.")})  # fmt: skip
-    flipped = np.asarray(linear_probe(x, y, new_x, 1 - new_y)["predictions"])
-    c.that(np.array_equal(flipped, predictions), "trained_on_test",
+    many = np.tile(new_x, (10, 1))
+    straight, flipped = (np.asarray(linear_probe(x, y, many, np.tile(labels, 10))["predictions"]) for labels in (new_y, 1 - new_y))
+    c.that(np.array_equal(flipped, straight), "trained_on_test",
            "The predictions changed with the *test labels*: your probe was fitted on the test set.")  # fmt: skip
 
 # %% nbgrader={"grade": true, "grade_id": "linear_probe_hidden", "locked": true, "points": 6, "schema_version": 3, "solution": false, "task": false}
@@ -602,10 +603,10 @@ with check("01.linear_probe") as c:
     result = linear_probe(torch.tensor(x), torch.tensor(y), torch.tensor(new_x), torch.tensor(new_y))
     predictions = np.asarray(result["predictions"])
     c.that(result["test_accuracy"] > 0.85, "does_not_learn", "The probe hardly beats guessing on two well separated classes.")
-    outliers = np.vstack([new_x[:6], 60 + 40 * rng.normal(size=(200, 4))])
-    among = np.asarray(linear_probe(x, y, outliers, np.zeros(206, dtype=int))["predictions"])[:6]
+    outliers = np.vstack([new_x, rng.normal(size=(200, 4)) * [1e6, 1e6, 1.0, 1.0]])
+    among = np.asarray(linear_probe(x, y, outliers, np.arange(230) % 2)["predictions"])[:30]
     alone = np.asarray(linear_probe(x, y, new_x[:6], new_y[:6])["predictions"])
-    c.that(np.array_equal(among, predictions[:6]) and np.array_equal(alone, predictions[:6]), "scaler_saw_test",
+    c.that(np.array_equal(among, predictions) and np.array_equal(alone, predictions[:6]), "scaler_saw_test",
            "The predictions for the same rows changed with the *other* test rows: the scaler was fitted on test data. "
            "Fit it on the training set alone.")  # fmt: skip
     units = np.array([1e-6, 1.0, 1e4, 1.0])
@@ -814,7 +815,7 @@ with check("01.accumulate_epoch") as c:
     def loss_sum(batch):
         for loss in losses[-1:]:  # a graph that backward() has gone through cannot be gone through again
             with contextlib.suppress(RuntimeError):
-                torch.autograd.grad(loss, weight)
+                torch.autograd.grad(loss, weight, retain_graph=True)
                 hoarded.append(loss)
         losses.append(((batch[:, :3] @ weight - batch[:, 3]) ** 2).sum())
         return losses[-1]
@@ -927,15 +928,23 @@ with check("01.class_weights") as c:
         },
     )  # fmt: skip
     w = torch.tensor([2 / 3, 2.0])
-    ln2 = math.log(2)
+    probabilities = torch.tensor([[1 / 2, 1 / 2], [1 / 4, 3 / 4], [7 / 8, 1 / 8]])  # of the true class: 1/2, 1/4, 1/8
+    y = torch.tensor([0, 0, 1])
+    ln2 = math.log(2)  # so the three losses are ln 2, 2 ln 2 and 3 ln 2
     c.expect(
-        weighted_cross_entropy(torch.zeros(2, 2), torch.tensor([0, 0]), w),
-        2 / 3 * ln2,
-        what="The loss of two majority samples at logits 0",
+        weighted_cross_entropy(probabilities.log() + 1, y, w),
+        (2 / 3 * 1 + 2 / 3 * 2 + 2 * 3) / 3 * ln2,
+        what="The loss of three samples",
         mistakes={
-            "divided_by_weights": (ln2, "You divided by the sum of the batch's weights, as nn.CrossEntropyLoss(weight=…) does: "
-                                        "for a batch of one class the weights cancel. Divide by the number of samples."),
-            "sum_not_mean": (4 / 3 * ln2, "You summed over the batch; the mean was asked."),
+            "divided_by_weights": (8 / (10 / 3) * ln2, "You divided by the sum of the batch's weights, as "
+                                                       "nn.CrossEntropyLoss(weight=…) does: in a batch of one class the weights "
+                                                       "would cancel. Divide by the number of samples."),
+            "unweighted": (2 * ln2, "The weights have no effect on your loss."),
+            "sum_not_mean": (8 * ln2, "You summed over the batch; the mean was asked."),
+            "divided_by_classes": (4 * ln2, "You divided by the number of classes; the mean is over the samples."),
+            "softmax_twice": (-(w[y] * probabilities.log_softmax(1)[[0, 1, 2], y]).mean(),
+                              "You applied softmax before the cross entropy, which takes logits and applies it itself."),
+            "not_normalized": (8 / 3 * ln2 - 10 / 9, "You treated logits as log-probabilities: log_softmax makes them such."),
         },
     )  # fmt: skip
 
@@ -1024,25 +1033,25 @@ def macro_f1(y, p, num_classes: int) -> float:
 # %% nbgrader={"grade": true, "grade_id": "macro_f1_check", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 with check("01.macro_f1") as c:
     y = np.array([0, 0, 0, 0, 1, 1, 2, 2])
-    p = np.array([0, 0, 0, 1, 1, 0, 1, 1])
-    # class 0: TP 3, FP 1, FN 1 → 3/4 · class 1: TP 1, FP 3, FN 1 → 1/3 · class 2: never predicted → 0
-    precision, recall = (3 / 4 + 1 / 4 + 0) / 3, (3 / 4 + 1 / 2 + 0) / 3
+    p = np.array([0, 0, 0, 1, 1, 0, 1, 0])
+    # class 0: TP 3, FP 2, FN 1 → 2/3 · class 1: TP 1, FP 2, FN 1 → 2/5 · class 2: never predicted → 0
+    precision, recall = (3 / 5 + 1 / 3 + 0) / 3, (3 / 4 + 1 / 2 + 0) / 3
     c.expect(
         macro_f1(y, p, 3),
-        (3 / 4 + 1 / 3 + 0) / 3,
+        (2 / 3 + 2 / 5 + 0) / 3,
         mistakes={
             "accuracy": (0.5, "This is the accuracy (which micro F1 equals): large classes dominate it again."),
-            "weighted_by_size": ((4 * 3 / 4 + 2 / 3) / 8, "You weighted the classes by their size. Macro: each class once."),
+            "weighted_by_size": ((4 * 2 / 3 + 2 * 2 / 5) / 8, "You weighted the classes by their size. Macro: each class once."),
             "f1_of_means": (2 * precision * recall / (precision + recall),
                             "You averaged precision and recall first and took F1 of the means. Take F1 of each class first."),
-            "absent_prediction_skipped": ((3 / 4 + 1 / 3) / 2, "You left out the class that was never predicted. "
+            "absent_prediction_skipped": ((2 / 3 + 2 / 5) / 2, "You left out the class that was never predicted. "
                                                                "Never finding a class deserves 0, not silence."),
             "precision_only": (precision, "This is macro precision: what about the samples you missed?"),
             "recall_only": (recall, "This is macro recall: what about false alarms?"),
-            "one_class_only": (1 / 3, "This is F1 of class 1 alone. Every class is asked in turn whether a sample is its own."),
-            "jaccard": ((3 / 5 + 1 / 5) / 3, "TP / (TP + FP + FN) is the Jaccard index; in F1 the true positives count twice."),
-            "factor_two_missing": ((3 / 8 + 1 / 6) / 3, "A perfect class would get ½: the 2 before TP is missing above the line."),
-            "sum_not_mean": (3 / 4 + 1 / 3, "You added the classes' F1 up; the mean was asked."),
+            "one_class_only": (2 / 5, "This is F1 of class 1 alone. Every class is asked in turn whether a sample is its own."),
+            "jaccard": ((3 / 6 + 1 / 4) / 3, "TP / (TP + FP + FN) is the Jaccard index; in F1 the true positives count twice."),
+            "factor_two_missing": ((1 / 3 + 1 / 5) / 3, "A perfect class would get ½: the 2 before TP is missing above the line."),
+            "sum_not_mean": (2 / 3 + 2 / 5, "You added the classes' F1 up; the mean was asked."),
             "undefined_is_nan": (math.nan, "0 / 0 came up (a class that is never predicted has no precision). "
                                            "2TP / (2TP + FP + FN) is 0 there."),
         },
@@ -1054,13 +1063,13 @@ with check("01.macro_f1") as c:
 from sklearn.metrics import f1_score as library_f1
 
 with check("01.macro_f1") as c:
+    c.own_work(macro_f1, "sklearn")
     rng = np.random.default_rng(2)
     for classes, size in ((2, 30), (4, 50), (5, 12)):
         y, p = rng.integers(classes, size=size), rng.integers(classes, size=size)
         want = library_f1(y, p, labels=list(range(classes)), average="macro", zero_division=0)
         with mock.patch.dict(sys.modules, {"sklearn": None, "sklearn.metrics": None}):
             c.expect(macro_f1(y, p, classes), want, what=f"For {size} random labels of {classes} classes the result")
-    c.own_work(macro_f1, "sklearn")
     c.expect(macro_f1(np.array([0, 0]), np.array([0, 0]), 2), 0.5, what="With a class that occurs nowhere the result",
              mistakes={"absent_class_skipped": (1.0, "You averaged over the classes that occur; all num_classes count."),
                        "undefined_is_nan": (math.nan, "A class that occurs nowhere gave 0 / 0. It counts 0.")})  # fmt: skip
@@ -1141,6 +1150,7 @@ with check("01.mcc") as c:
 from sklearn.metrics import matthews_corrcoef as library_mcc
 
 with check("01.mcc") as c:
+    c.own_work(mcc, "sklearn")
     rng = np.random.default_rng(8)
     for classes, size in ((2, 40), (3, 60), (5, 25)):
         y = rng.integers(classes, size=size)
@@ -1157,7 +1167,6 @@ with check("01.mcc") as c:
         }  # fmt: skip
         with mock.patch.dict(sys.modules, {"sklearn": None, "sklearn.metrics": None}):
             c.expect(mcc(y, p), want, what=f"For {classes} classes the result", mistakes=several if classes > 2 else None)
-    c.own_work(mcc, "sklearn")
     c.expect(mcc(np.array([7, 7, -1]), np.array([7, 7, -1])), 1.0, what="For a perfect prediction of labels 7 and -1 the result")
     y, p = np.array([7, 7, -1, -1, -1]), np.array([7, 3, -1, -1, 7])
     c.that(abs(mcc(y, p) - library_mcc(y, p)) < 1e-6, "labels_assumed",
@@ -1236,6 +1245,7 @@ with check("01.auroc") as c:
 from sklearn.metrics import roc_auc_score as library_auroc
 
 with check("01.auroc") as c:
+    c.own_work(auroc, "sklearn")
     rng = np.random.default_rng(6)
     for size, decimals in ((30, 8), (60, 1), (200, 0)):  # few decimals: many ties
         y = np.r_[0, 1, rng.integers(2, size=size)]
@@ -1244,7 +1254,6 @@ with check("01.auroc") as c:
         with mock.patch.dict(sys.modules, {"sklearn": None, "sklearn.metrics": None}):
             c.expect(auroc(y, score), want, what=f"With scores of {decimals} decimals (ties!) the result")
             c.expect(auroc(y, 3 * score - 50), want, what="After rescaling the scores, which keeps their order, the result")
-    c.own_work(auroc, "sklearn")
     c.expect(auroc(np.array([0, 1]), np.array([0.5, 0.5])), 0.5, what="With all scores equal the result")
     for label in (1, 0):
         c.raises(lambda label=label: auroc(np.full(3, label), np.arange(3.0)), ValueError, "one_class",
@@ -1296,13 +1305,14 @@ def early_stopping(losses, patience: int) -> int:
 
 # %% nbgrader={"grade": true, "grade_id": "early_stopping_check", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 with check("01.early_stopping") as c:
-    losses = [1.0, 0.8, 0.7, 0.75, 0.9, 0.85, 0.95, 0.99, 1.1]  # best at 2; 3, 4 and 5 do not improve on it
+    losses = [1.0, 0.8, 0.7, 0.75, 0.9, 0.85, 0.95, 0.99, 1.1, 1.2, 1.3]  # best at 2; 3, 4 and 5 do not improve on it
     c.expect(
         early_stopping(losses, 3),
         5,
         mistakes={
             "compares_with_previous": (8, "You compared with the previous epoch: 0.85 after 0.9 reset the counter, although "
                                           "0.7 was better. Compare with the best."),
+            "never_stops": (10, "You never stopped, although nothing was better than 0.7: is the best loss kept?"),
             "returns_best": (2, "This is the best epoch. Asked for is the epoch after which training stops."),
             "off_by_one_late": (6, "You waited one epoch too long: stop when the counter *reaches* patience."),
             "off_by_one_early": (4, "You stopped one epoch early: patience counts epochs without improvement."),

@@ -184,7 +184,7 @@ def weighted_cross_entropy(logits, y, w):
 
 
 # %% wrong divided_by_weights (torch's way)
-# says: weights cancel
+# says: weights would cancel
 def class_weights(y, num_classes):
     counts = torch.bincount(y, minlength=num_classes)
     if (counts == 0).any():
@@ -197,7 +197,7 @@ def weighted_cross_entropy(logits, y, w):
 
 
 # %% wrong divided_by_weights (by hand)
-# says: weights cancel
+# says: weights would cancel
 def class_weights(y, num_classes):
     counts = torch.bincount(y, minlength=num_classes)
     if (counts == 0).any():
@@ -236,7 +236,7 @@ def weighted_cross_entropy(logits, y, w):
     return (w[y] * F.cross_entropy(logits.softmax(1), y, reduction="none")).mean()
 
 
-# %% wrong divided_by_weights (unweighted)
+# %% wrong unweighted
 def class_weights(y, num_classes):
     counts = torch.bincount(y, minlength=num_classes)
     if (counts == 0).any():
@@ -263,7 +263,7 @@ def weighted_cross_entropy(logits, y, w):
 
 
 # %% wrong different (generic: loss of each sample)
-# says: has shape (2,), expected ()
+# says: has shape (3,), expected ()
 def class_weights(y, num_classes):
     counts = torch.bincount(y, minlength=num_classes)
     if (counts == 0).any():
@@ -275,8 +275,8 @@ def weighted_cross_entropy(logits, y, w):
     return w[y] * F.cross_entropy(logits, y, reduction="none")
 
 
-# %% wrong different (generic: likelihood of raw logits)
-# says: The loss of two majority samples
+# %% wrong not_normalized
+# says: log_softmax
 def class_weights(y, num_classes):
     counts = torch.bincount(y, minlength=num_classes)
     if (counts == 0).any():
@@ -286,18 +286,6 @@ def class_weights(y, num_classes):
 
 def weighted_cross_entropy(logits, y, w):
     return F.nll_loss(logits, y, weight=w, reduction="sum") / len(y)
-
-
-# %% wrong not_attempted (second function left out)
-def class_weights(y, num_classes):
-    counts = torch.bincount(y, minlength=num_classes)
-    if (counts == 0).any():
-        raise ValueError("a class has no sample")
-    return len(y) / (num_classes * counts.float())
-
-
-def weighted_cross_entropy(logits, y, w):
-    raise NotImplementedError()
 
 
 # %% wrong not_defined (generic: second function missing)

@@ -567,7 +567,7 @@ def extract_features(model, loader, layer=-1, pool=first_token):
     return torch.cat(features), torch.cat(labels)
 
 
-# %% wrong raises_TypeError (generic: labels handed to the encoder)
+# %% right whole batch as keywords
 def first_token(hidden, mask):
     return hidden[:, 0]
 

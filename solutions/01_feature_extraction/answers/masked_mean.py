@@ -170,7 +170,7 @@ def masked_mean(hidden, mask):
 # %% right masked_fill and a small epsilon
 def masked_mean(hidden, mask):
     real = mask.bool().unsqueeze(-1)
-    return hidden.masked_fill(~real, 0.0).sum(1) / (real.sum(1) + 1e-9)
+    return hidden.masked_fill(~real, 0.0).sum(1) / (real.sum(1) + 1e-9).to(hidden.dtype)
 
 
 # %% right nan_to_num

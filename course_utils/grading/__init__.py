@@ -1,0 +1,1 @@
+"""Grading a class on nbgrader: preflight, execution, feedback and the class report. No notebook imports this."""

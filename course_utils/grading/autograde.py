@@ -1,0 +1,247 @@
+"""Grade the submissions of a lesson with nbgrader, in parallel, so that no submission stops the others."""
+
+import logging
+import multiprocessing
+import os
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import nbformat
+
+from course_utils.authoring.lessons import Lesson, read, strip_internal
+from course_utils.errors import CourseError
+from course_utils.grading.execute import ExecuteSubmission, SaveGrades, course_metadata
+from course_utils.grading.preflight import preflight
+from course_utils.settings import replacing
+
+# Submissions as preflight made them fit to run; `submitted/` stays as the students left it.
+STAGED = ".staged"
+
+
+@dataclass(frozen=True)
+class Result:
+    """How grading one submission went: `error` says why there is no grade, `flags` what a person should look at."""
+
+    student: str
+    flags: list[str] = field(default_factory=list)
+    error: str = ""
+    seconds: float = 0.0
+
+
+def nbgrader_config(course_dir: Path, lesson: str, student: str = "*", **steps: str):
+    """nbgrader's configuration for a lesson in `course_dir`; `steps` names folders, such as `submitted_directory`."""
+    from nbgrader.converters import Autograde
+    from nbgrader.preprocessors import Execute, SaveAutoGrades
+    from traitlets.config import Config
+
+    ours = {Execute: ExecuteSubmission, SaveAutoGrades: SaveGrades}
+    chain = [ours.get(step, step) for step in Autograde.autograde_preprocessors.default_args[0]]
+    root = Path(course_dir).resolve()
+    return Config(
+        CourseDirectory={
+            "root": str(root),
+            # Whoever finds the database locked by another process waits instead of giving up after 5 s.
+            "db_url": f"sqlite:///{root / 'gradebook.db'}?timeout=60",
+            "assignment_id": lesson,
+            "student_id": student,
+            **steps,
+        },
+        Autograde={"autograde_preprocessors": chain, "force": True},
+        GenerateAssignment={"force": True},
+        GenerateFeedback={"force": True},
+        OverwriteCells={"add_missing_cells": True},
+        Execute={
+            "shutdown_kernel": "immediate",
+            "skip_cells_with_tag": "experiment",
+            "iopub_timeout": 10,
+            "extra_arguments": ["--log-level=ERROR"],
+        },
+    )
+
+
+def prepare(lesson: Lesson, course_dir: Path) -> None:
+    """Put the lesson's source, release and reference cells where nbgrader looks for them; does nothing if up to date.
+
+    Raises:
+        CourseError: the folder's name does not suit nbgrader, or its gradebook knows another version of the lesson.
+    """
+    from nbgrader.api import Gradebook
+    from nbgrader.converters import GenerateAssignment
+
+    course_dir = Path(course_dir).resolve()
+    if set("[]*?{}") & set(str(course_dir)):
+        raise CourseError(f"nbgrader cannot work in {course_dir}.", "Choose a path without any of [ ] * ? { }.")
+    source = course_dir / "source" / lesson.name / f"{lesson.name}.ipynb"
+    text = nbformat.writes(strip_internal(read(lesson))) + "\n"
+    if release_path(course_dir, lesson.name).is_file() and source.is_file() and source.read_text("utf-8") == text:
+        return
+    with replacing(source) as new:
+        new.parent.mkdir(parents=True, exist_ok=True)
+        new.write_text(text, encoding="utf-8")
+    config = nbgrader_config(course_dir, lesson.name)
+    # nbgrader looks for `alembic` on the PATH and leaves a broken gradebook without it.
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    Gradebook(config.CourseDirectory.db_url, "").close()
+    try:
+        convert(GenerateAssignment, config, course_dir)
+    except (Exception, SystemExit):
+        source.unlink(missing_ok=True)
+        raise CourseError(
+            f"nbgrader could not release {lesson.name} into {course_dir} (details: grading.log there).",
+            "If cells were added or removed since the class was graded, use a new folder.",
+        ) from None
+
+
+def release_path(course_dir: Path, lesson: str) -> Path:
+    """The released notebook of a lesson, the one that submissions are held against."""
+    return Path(course_dir) / "release" / lesson / f"{lesson}.ipynb"
+
+
+def students_of(lesson: str, course_dir: Path) -> list[str]:
+    """Who handed something in: the names of the folders `submitted/<student>/<lesson>`."""
+    return sorted(path.parent.name for path in (Path(course_dir) / "submitted").glob(f"*/{lesson}"))
+
+
+def grade_class(lesson: Lesson, course_dir: Path, students: Iterable[str] | None = None, jobs: int | None = None):
+    """Grade as `autograde` does, write feedback pages and the CSV, print the report; returns the `report.Report`.
+
+    Raises:
+        CourseError: as `autograde` does, and when a submission could not be graded; all others are graded by then.
+    """
+    # These read what grading left behind and import this module for it.
+    from course_utils.grading.feedback import feedback
+    from course_utils.grading.report import class_report, print_report, write_csv
+
+    results = autograde(lesson, course_dir, students, jobs)
+    pages = feedback(lesson.name, course_dir, [result.student for result in results])
+    report = class_report(lesson.name, course_dir)
+    table = write_csv(report, course_dir)
+    print()
+    print_report(report)
+    print(f"\nFeedback pages: {Path(course_dir) / 'feedback'}   Report: {table}")
+    failed = [f"{r.student} ({r.error or 'no feedback page'})" for r in results if r.error or r.student not in pages]
+    if failed:
+        raise CourseError(f"Not graded: {'; '.join(failed)}.", "grading.log in the class folder says more.")
+    return report
+
+
+def autograde(
+    lesson: Lesson,
+    course_dir: Path,
+    students: Iterable[str] | None = None,
+    jobs: int | None = None,
+    tell: Callable[[str], None] = lambda line: print(line, flush=True),
+) -> list[Result]:
+    """Grade `submitted/<student>/<lesson>/<lesson>.ipynb` in `course_dir` and record the points in its gradebook.
+
+    Args:
+        students: whom to grade; everyone who handed in by default. Graded again if graded before.
+        jobs: processes; by default one per core, at most 4.
+        tell: called with one line of text whenever a submission is done.
+
+    Raises:
+        CourseError: nothing was handed in, or a named student did not hand in.
+    """
+    course_dir = Path(course_dir).resolve()
+    handed_in = students_of(lesson.name, course_dir)
+    students = list(dict.fromkeys(students or handed_in))
+    missing = [student for student in students if student not in handed_in]
+    if missing or not students:
+        raise CourseError(
+            f"{', '.join(missing) or 'Nobody'} handed in {lesson.name}.",
+            f"Submissions are expected as {course_dir}/submitted/STUDENT/{lesson.name}/{lesson.name}.ipynb.",
+        )
+    prepare(lesson, course_dir)
+    jobs = max(1, min(jobs or min(4, os.cpu_count() or 1), len(students)))
+    results = _in_processes(students, jobs, lesson.name, course_dir, tell, last_chance=False)
+    # A process that was killed takes its pool along, the guiltless included: each of these gets one of its own.
+    for student in [s for s in students if s not in results]:
+        results |= _in_processes([student], 1, lesson.name, course_dir, tell, last_chance=True)
+    return [results[student] for student in students]
+
+
+def _in_processes(students, jobs, lesson, course_dir, tell, last_chance):
+    """Results by student; without those in whose time a process was killed, unless it is their last chance."""
+    results, queue = {}, list(students)
+    while queue:
+        pool = ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_quiet_worker)
+        flying, broken = {}, False
+        try:
+            while flying or (queue and not broken):
+                # No more than `jobs` at a time, so that a killed process puts only those under suspicion.
+                while queue and not broken and len(flying) < jobs:
+                    try:
+                        flying[pool.submit(grade_one, lesson, course_dir, queue[0])] = queue[0]
+                        del queue[0]
+                    except BrokenProcessPool:
+                        broken = True
+                for future in wait(flying, return_when=FIRST_COMPLETED).done:
+                    student = flying.pop(future)
+                    try:
+                        result = future.result()
+                    except BrokenProcessPool:
+                        broken = True
+                        if not last_chance:
+                            continue
+                        result = Result(student, error="the grading process was killed while this submission ran")
+                    results[student] = result
+                    tell(f"  {student}: {f'NOT GRADED: {result.error}' if result.error else f'{result.seconds:.0f} s'}")
+        finally:
+            pool.shutdown(cancel_futures=True)
+    return results
+
+
+def _quiet_worker():
+    # One thread per kernel, or two kernels on two cores get in each other's way.
+    os.environ["OMP_NUM_THREADS"] = "1"
+
+
+def grade_one(lesson: str, course_dir: Path, student: str) -> Result:
+    """Grade one submission in this process. Never raises; what goes wrong is in the result's `error`."""
+    from glob import escape
+
+    from nbgrader.converters import Autograde
+
+    start = time.monotonic()
+    flags: list[str] = []
+    try:
+        release = nbformat.read(release_path(course_dir, lesson), as_version=4)
+        notebook = preflight(course_dir / "submitted" / student / lesson, release, f"{lesson}.ipynb")
+        flags = list(course_metadata(notebook).flags)
+        with replacing(course_dir / STAGED / student / lesson / f"{lesson}.ipynb") as staged:
+            nbformat.write(notebook, staged)
+        convert(Autograde, nbgrader_config(course_dir, lesson, escape(student), submitted_directory=STAGED), course_dir)
+        error = ""
+    except (Exception, SystemExit) as problem:
+        error = f"{type(problem).__name__}: {(str(problem).splitlines() or [''])[0]}"
+    return Result(student, flags, error, time.monotonic() - start)
+
+
+def convert(converter, config, course_dir):
+    """Run one of nbgrader's converters with its log in `grading.log` and none on the screen."""
+    from nbgrader.coursedir import CourseDirectory
+    from sqlalchemy.exc import SAWarning
+    from traitlets.log import get_logger
+
+    log = get_logger()
+    handler = logging.FileHandler(course_dir / "grading.log", encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(process)d %(levelname)s %(message)s"))
+    before = log.level, log.propagate
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    try:
+        # nbgrader 0.9.6 has SQLAlchemy warn about the order in which it adds a submission; the rows are right.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SAWarning)
+            converter(coursedir=CourseDirectory(config=config), config=config).start()
+    finally:
+        log.removeHandler(handler)
+        handler.close()
+        log.level, log.propagate = before

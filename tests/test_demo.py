@@ -1,0 +1,85 @@
+"""The demo class, on a toy lesson and on lesson 01."""
+
+from pathlib import Path
+
+import pytest
+from test_grading import write_toy_lesson
+
+from course_utils.authoring.lessons import exercises, find_lessons, read
+from course_utils.errors import CourseError
+from course_utils.grading import demo as demo_module
+from course_utils.grading.demo import MARKER, demo
+from course_utils.grading.report import NOT_ATTEMPTED
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def hold(report):
+    """What must be true of the demo class whatever the lesson."""
+    rows = {row.student: row for row in report.rows}
+    assert len(rows) >= 7 and sum(report.points.values()) == 100
+    assert all(row.points is not None for row in rows.values())
+    assert rows["ada-all-right"].total == rows["ben-own-style"].total == 100
+    names = list(report.points)
+    first, rest = names[: len(names) // 2], names[len(names) // 2 :]
+    assert rows["chen-half-done"].total == sum(report.points[name] for name in first)
+    assert rows["chen-half-done"].exercises(NOT_ATTEMPTED) == set(rest)
+    for student in ("dina-misconceptions", "emil-misconceptions"):
+        assert rows[student].total < 100 and len(rows[student].ids()) >= 3
+    assert report.misconceptions()[0][1] == 2
+    crash = rows["fay-kernel-dies"]
+    assert crash.flags and crash.total == sum(report.points[name] for name in first)
+    assert rows["gus-tampered"].total == report.points[names[0]] and len(rows["gus-tampered"].flags) == 3
+
+
+def test_demo_on_a_toy_lesson(tmp_path, capsys):
+    root, out = write_toy_lesson(tmp_path / "course"), tmp_path / "demo-class"
+    out.mkdir()
+    (out / MARKER).touch()
+    (out / "left from an earlier run").touch()
+    hold(demo(out, root=root, jobs=2))
+    printed = capsys.readouterr().out
+    assert "Most frequent misconceptions" in printed and max(map(len, printed.splitlines()[:-6])) <= 120
+    assert {path.name for path in out.iterdir()} == {
+        *(MARKER, ".staged", "autograded", "feedback", "gradebook.db", "grading.log", "release", "source", "submitted"),
+        "01_toy_report.csv",
+    }
+    assert len(list(out.glob("feedback/*/01_toy/01_toy.html"))) == 7
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_demo_leaves_a_folder_alone_that_is_not_its_own(tmp_path):
+    root = write_toy_lesson(tmp_path / "course")
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter1.tex").touch()
+    with pytest.raises(CourseError, match="is no demo class"):
+        demo(tmp_path / "thesis", root=root)
+    assert (tmp_path / "thesis" / "chapter1.tex").exists()
+
+
+def test_an_interrupted_demo_leaves_nothing_that_looks_whole(tmp_path, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    root, out = write_toy_lesson(tmp_path / "course"), tmp_path / "demo-class"
+    monkeypatch.setattr(demo_module, "autograde", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        demo(out, root=root)
+    assert [path.name for path in tmp_path.iterdir()] == ["course"]
+
+
+def test_a_lesson_without_answers_is_said_to_be_so(tmp_path):
+    root = write_toy_lesson(tmp_path / "course")
+    for path in (root / "solutions" / "01_toy" / "answers").iterdir():
+        path.unlink()
+    with pytest.raises(CourseError, match="too few wrong answers"):
+        demo(tmp_path / "demo-class", root=root)
+
+
+@pytest.mark.slow
+def test_demo_on_lesson_01(tmp_path):
+    lesson = find_lessons(ROOT, "01")[0]
+    missing = [e.name for e in exercises(read(lesson)) if not (lesson.answers / f"{e.name}.py").is_file()]
+    if missing:
+        pytest.skip(f"no answers yet to {', '.join(missing)}")
+    hold(demo(tmp_path / "demo-class", root=ROOT, jobs=2))
