@@ -1491,7 +1491,7 @@ log[["loss", "eval_loss"]].round(3)
 #
 # - **bag of words** – TF-IDF of words and pairs of words with logistic regression: the baseline that a neural network has to beat;
 # - **scratch** – the same BERT with random weights;
-# - **probe** – your `extract_features` (middle layer, your `masked_mean`) and `linear_probe`;
+# - **probe** – your `extract_features` (last layer, your `masked_mean`) and `linear_probe`;
 # - **full** – fine-tuning of everything;
 # - **lora** – low-rank updates of rank 8 beside query and value matrices, and a new head (lesson 05 takes them apart).
 #
@@ -1506,7 +1506,7 @@ my_prediction = ["bag of words", "scratch", "probe", "full", "lora"]  # worst �
 
 # %% tags=["experiment", "protocol"]
 LEARNING_RATE = {"scratch": 1e-3, "full": 3e-4, "lora": 2e-3}
-PROBE_LAYER = 2
+PROBE_LAYER = 4
 
 
 def run_strategy(seed: int, strategy: str, n: int, lr: float | None = None, steps: int = 150) -> dict:

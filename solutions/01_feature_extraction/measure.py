@@ -19,6 +19,10 @@ def at(strategy, n):
     return {"strategy": strategy, "n": n}
 
 
+def weights(layer, kind):
+    return {"layer": layer, "weights": kind}
+
+
 def masked_lm_loss(model, tokenizer, n=400):
     """Mean masked-LM loss over n film reviews, 15 % of the tokens masked, the same masks each time."""
     import torch
@@ -93,29 +97,98 @@ MEASUREMENTS = [
         seeds=SEEDS,
         metrics=["test", "novel", "handwritten"],
         version="1",
-        claims=[],
+        claims=[
+            Claim(
+                id="01.pretraining_pays",
+                statement="With 200 labels, fine-tuning the pretrained encoder beats training from scratch.",
+                effect=difference("test", at("full", 200), at("scratch", 200)),
+            ),
+            Claim(
+                id="01.labels_saved",
+                statement="Fine-tuning with 50 labels does at least as well as training from scratch with 1,000.",
+                effect=difference("test", at("full", 50), at("scratch", 1000)),
+            ),
+            Claim(
+                id="01.novel_words",
+                statement="With 200 labels, fine-tuning beats training from scratch on never labeled opinion words.",
+                effect=difference("novel", at("full", 200), at("scratch", 200)),
+            ),
+            Claim(
+                id="01.natural_sentences",
+                statement="With 200 labels, fine-tuning beats training from scratch on the hand-written sentences.",
+                effect=difference("handwritten", at("full", 200), at("scratch", 200)),
+            ),
+            Claim(
+                id="01.probe_first",
+                statement="With 20 labels, the linear probe beats full fine-tuning.",
+                effect=difference("test", at("probe", 20), at("full", 20)),
+            ),
+            Claim(
+                id="01.full_later",
+                statement="With 500 labels, full fine-tuning beats the linear probe.",
+                effect=difference("test", at("full", 500), at("probe", 500)),
+            ),
+            Claim(
+                id="01.lora_matches_full",
+                statement="With 200 labels, LoRA is within 3 points of full fine-tuning.",
+                effect=difference("test", at("lora", 200), at("full", 200)),
+                within=(-3.0, 3.0),
+            ),
+            Claim(
+                id="01.scratch_beats_words",
+                statement="With 200 labels, the network trained from scratch beats TF-IDF with logistic regression.",
+                effect=difference("test", at("scratch", 200), at("bag of words", 200)),
+            ),
+        ],
     ),
     Measurement(
         id="01.layer_probe",
         protocol="Linear probe (C = 1) on masked means of one layer's hidden states, 200 labeled film reviews, "
         "pretrained weights against random ones.",
         run=lesson.probe_layer,
-        conditions=[{"layer": k, "weights": weights} for weights in ("pretrained", "random") for k in range(5)],
+        conditions=[weights(layer, kind) for kind in ("pretrained", "random") for layer in range(5)],
         seeds=SEEDS,
-        metrics=["test"],
+        metrics=["validation", "test"],
         version="1",
-        claims=[],
+        claims=[
+            Claim(
+                id="01.pretraining_is_readable",
+                statement="The last layer's features of the pretrained encoder beat those of a random one.",
+                effect=difference("test", weights(4, "pretrained"), weights(4, "random")),
+            ),
+            Claim(
+                id="01.context_helps",
+                statement="Features of the last layer beat those of the embeddings, which know no context.",
+                effect=difference("test", weights(4, "pretrained"), weights(0, "pretrained")),
+            ),
+            Claim(
+                id="01.middle_layer",
+                statement="The middle layer (2) beats the last (4).",
+                effect=difference("test", weights(2, "pretrained"), weights(4, "pretrained")),
+            ),
+        ],
     ),
     Measurement(
         id="01.pooling",
-        protocol="Linear probe (C = 1) on layer 2 of the pretrained encoder with three poolings, 200 labeled film "
+        protocol="Linear probe (C = 1) on the last layer of the pretrained encoder with three poolings, 200 labeled film "
         "reviews, batches of 100 texts padded to their longest.",
-        run=lambda seed, pooling: lesson.probe_layer(seed, 2, "pretrained", pooling),
+        run=lambda seed, pooling: lesson.probe_layer(seed, lesson.PROBE_LAYER, "pretrained", pooling),
         conditions=[{"pooling": pooling} for pooling in lesson.POOLINGS],
         seeds=SEEDS,
         metrics=["test"],
         version="1",
-        claims=[],
+        claims=[
+            Claim(
+                id="01.mean_beats_first_token",
+                statement="The masked mean beats the first token's vector.",
+                effect=difference("test", {"pooling": "masked mean"}, {"pooling": "first token"}),
+            ),
+            Claim(
+                id="01.padding_hurts",
+                statement="The masked mean beats the mean that takes padding along.",
+                effect=difference("test", {"pooling": "masked mean"}, {"pooling": "mean over padding too"}),
+            ),
+        ],
     ),
     Measurement(
         id="01.hot_learning_rate",
@@ -127,6 +200,21 @@ MEASUREMENTS = [
         seeds=SEEDS,
         metrics=["test", "mlm_loss"],
         version="1",
-        claims=[],
+        claims=[
+            Claim(
+                id="01.hot_rate_forgets",
+                statement="At a learning rate of 1e-3 the masked-LM loss rises by more than 1.",
+                effect=difference("mlm_loss", {"lr": 1e-3}, {"lr": 0.0}, scale=1),
+                at_least=1.0,
+                unit="nats",
+            ),
+            Claim(
+                id="01.small_rate_keeps",
+                statement="At a learning rate of 2e-5 the masked-LM loss stays within 0.1.",
+                effect=difference("mlm_loss", {"lr": 2e-5}, {"lr": 0.0}, scale=1),
+                within=(-0.1, 0.1),
+                unit="nats",
+            ),
+        ],
     ),
 ]
