@@ -53,7 +53,7 @@ def main() -> None:
 
 def _instructor_part(module: str | None) -> str | None:
     """What to tell a user who misses this module, or None if nothing better than the error itself is known."""
-    if module in ("course_utils.authoring", "course_utils.grading"):
+    if module and module.startswith(("course_utils.authoring", "course_utils.grading", "course_utils.backbones.pre")):
         return "This command needs the instructor's copy of the course; the student handout does not hold it."
     if module in ("nbgrader", "jupytext", "alembic", "sqlalchemy"):
         return f"This command needs {module}.\nWhat to do: pip install -c constraints.txt -e '.[grading]'"

@@ -3,7 +3,11 @@
 
 import copy
 import csv
+import os
 import re
+import shutil
+import subprocess
+import sys
 
 import nbformat
 import pytest
@@ -14,7 +18,6 @@ from course_utils.authoring.lessons import find_lessons
 from course_utils.errors import CourseError
 from course_utils.grading.autograde import autograde, nbgrader_config, prepare, release_path
 from course_utils.grading.execute import ExecuteSubmission
-from course_utils.grading.feedback import feedback
 from course_utils.grading.preflight import preflight, rebuild
 from course_utils.grading.report import NOT_ATTEMPTED, class_report, graded_notebook, print_report, write_csv
 
@@ -98,6 +101,7 @@ def write_toy_lesson(root):
     """A course at `root` whose only lesson, 01_toy, has four exercises of 25 points each, and its answer bank."""
     folder = root / "solutions" / LESSON
     (folder / "answers").mkdir(parents=True)
+    (root / "data").mkdir()
     cells = [
         EXERCISE.format(name=n, title=t, right=r, first=first, second=second) for n, t, r, first, second in EXERCISES
     ]
@@ -105,6 +109,13 @@ def write_toy_lesson(root):
     for name, _, right, _, _ in EXERCISES:
         (folder / "answers" / f"{name}.py").write_text(BANK.format(name=name, right=right))
     return root
+
+
+def command(root, *args):
+    """How to start the `course` command on the course at `root`: the arguments of `subprocess.Popen`."""
+    env = {**os.environ, "COURSE_HOME": str(root), "COLUMNS": "120"}
+    line = [sys.executable, "-c", "from course_utils.cli import main; main()", *map(str, args)]
+    return {"args": line, "env": env, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
 
 
 def cell_of(notebook, name):
@@ -169,10 +180,19 @@ def spy(nb):
     solve(nb, double=f"def double(x):\n    {body}")
 
 
+def playground(nb):
+    """A cell of the student's own that ends Python and holds a function an answer needs."""
+    solve(nb, double="def double(x):\n    return my_two() * x")
+    crash = "def my_two():\n    return 2\nimport os\nos._exit(1)"
+    nb.cells.insert(nb.cells.index(cell_of(nb, "double")), new_code_cell(crash))
+
+
 CLASS = {
     "right": solve,
     "stub": lambda nb: None,
+    "late": lambda nb: None,
     "crash": lambda nb: solve(nb, negate="def negate(x):\n    import os\n    os._exit(1)"),
+    "playground": playground,
     "warns": lambda nb: solve(nb, double="def double(x):\n    warnings.warn('honest')\n    return 2 * x"),
     "halved": lambda nb: solve(nb, double="def double(x):\n    return x / 2"),
     "syntax": lambda nb: solve(nb, double="def double(x)\n    return 2 * x"),
@@ -208,7 +228,7 @@ def release(course):
 
 @pytest.fixture(scope="module")
 def graded(course, release):
-    """The class folder and the results of grading everyone in CLASS and three files that are no proper submission."""
+    """The class folder and the finished `course autograde` of CLASS and of three files that are no proper submission."""
     lesson, folder = course
     for student, edit in CLASS.items():
         notebook = copy.deepcopy(release)
@@ -222,9 +242,8 @@ def graded(course, release):
     (folder / "submitted" / "linked" / LESSON / f"{LESSON}.ipynb").symlink_to(
         folder / "source" / LESSON / f"{LESSON}.ipynb"
     )
-    results = {result.student: result for result in autograde(lesson, folder, jobs=2)}
-    feedback(LESSON, folder)
-    return folder, results
+    done = subprocess.run(**command(lesson.root, "autograde", "01", "--folder", folder, "--jobs", 2), timeout=300)
+    return folder, done
 
 
 def hand_in(folder, student, text, name=f"{LESSON}.ipynb"):
@@ -247,6 +266,8 @@ def page(graded, student):
     [
         ("right", [25, 25, 25, 25]),
         ("stub", [0, 0, 0, 0]),
+        ("crash", [25, 25, 0, 25]),
+        ("playground", [0, 25, 25, 25]),
         ("warns", [25, 25, 25, 25]),
         ("halved", [0, 25, 25, 25]),
         ("syntax", [0, 25, 25, 25]),
@@ -265,20 +286,40 @@ def test_points(rows, student, points):
     assert list(rows[student].points.values()) == points
 
 
-def test_dead_kernel_keeps_what_ran_and_asks_for_review(graded, rows):
-    assert rows["crash"].points == {"double": 25, "square": 25, "negate": 0, "successor": 0}
-    assert "negate" in rows["crash"].flags[0] and "Python ended" in rows["crash"].flags[0]
+@pytest.mark.parametrize(
+    ("student", "names"),
+    [
+        ("crash", {"negate_check", "negate_hidden"}),
+        ("playground", {"double_check", "double_hidden"}),
+        ("halved", set()),
+    ],
+)
+def test_what_a_dead_kernel_may_have_cost_is_left_to_a_person(graded, student, names):
     with Gradebook(nbgrader_config(graded[0], LESSON).CourseDirectory.db_url, "") as gradebook:
-        grades = gradebook.find_submission_notebook(LESSON, LESSON, "crash").grades
-        review = {grade.name for grade in grades if grade.needs_manual_grade}
-    assert review == {"negate_check", "negate_hidden", "successor_check", "successor_hidden"}
+        grades = gradebook.find_submission_notebook(LESSON, LESSON, student).grades
+        assert {grade.name for grade in grades if grade.needs_manual_grade} == names
+
+
+def test_feedback_on_a_dead_kernel_names_the_exercise_only(graded):
+    text = page(graded, "crash")
+    assert "<strong>75</strong> of 100" in text and "Python ended while this cell ran" in text
+    assert text.count("<td>to revisit</td>") == 1 and text.count("<td>right</td>") == 3
 
 
 def test_a_killed_grading_process_costs_no_one_else(graded, rows):
-    folder, results = graded
-    assert "grading process" in results["assassin"].error
+    done = graded[1]
+    assert done.returncode == 1
+    problem, mend = done.stderr.strip().splitlines()
+    assert re.search(r"Not graded: assassin \(the grading process was killed[^;]*\)\.$", problem) and "grading.log" in mend
+    assert "01.double.halved" in done.stdout and "Most frequent misconceptions" in done.stdout
     assert rows["assassin"].points is None and rows["assassin"].flags
-    assert [student for student, result in results.items() if result.error] == ["assassin"]
+    assert [student for student, row in rows.items() if row.points is None] == ["assassin"]
+
+
+def test_nobody_handed_in(course, tmp_path):
+    done = subprocess.run(**command(course[0].root, "autograde", "01", "--folder", tmp_path / "empty"), timeout=60)
+    assert done.returncode == 1 and "Nobody handed in 01_toy" in done.stderr and "Traceback" not in done.stderr
+    assert str(tmp_path / "empty") in done.stderr and not (tmp_path / "empty").exists()
 
 
 @pytest.mark.parametrize(
@@ -293,15 +334,17 @@ def test_a_killed_grading_process_costs_no_one_else(graded, rows):
         ("renamed", "my homework (2).ipynb instead of"),
         ("broken", "cannot be read as a notebook"),
         ("linked", "links are not followed"),
+        ("crash", "negate: Python ended"),
+        ("playground", "Python ended in a cell outside the exercises"),
     ],
 )
-def test_flags_in_plain_words(graded, student, words):
-    assert any(words in flag for flag in graded[1][student].flags), graded[1][student].flags
+def test_flags_in_plain_words(rows, student, words):
+    assert any(words in flag for flag in rows[student].flags), rows[student].flags
 
 
 @pytest.mark.parametrize("student", ["right", "stub", "warns", "halved", "helper"])
-def test_nothing_is_held_against_honest_work(graded, student):
-    assert graded[1][student].flags == []
+def test_nothing_is_held_against_honest_work(rows, student):
+    assert rows[student].flags == []
 
 
 def test_submissions_stay_as_they_were(graded, release):
@@ -349,25 +392,22 @@ def test_class_report_counts_students_and_is_written_as_csv(graded, capsys):
     assert table["right"]["total"] == "100" and table["assassin"]["total"] == ""
     assert (
         table["stub"]["not_attempted"] == "double; negate; square; successor"
-        and table["crash"]["unfinished"] == "negate; successor"
+        and table["crash"]["unfinished"] == "negate"
     )
 
 
-def test_grading_again_replaces_the_grade(course, graded, release):
+def test_grading_again_replaces_the_grade(course, graded, rows, release):
     lesson, folder = course
+    assert rows["late"].total == 0
     notebook = copy.deepcopy(release)
     solve(notebook)
-    hand_in(folder, "late", nbformat.writes(release))
-    hand_in(folder, "late2", nbformat.writes(notebook))
-    autograde(lesson, folder, ["late"], jobs=1)
     hand_in(folder, "late", nbformat.writes(notebook))
-    autograde(lesson, folder, ["late"], jobs=1)
-    rows = {row.student: row for row in class_report(LESSON, folder).rows}
-    assert rows["late"].total == 100
-    assert rows["late2"].points is None and "NOT GRADED" in rows["late2"].flags[0]
-    for student in ("late", "late2"):
-        (folder / "submitted" / student / LESSON / f"{LESSON}.ipynb").unlink()
-        (folder / "submitted" / student / LESSON).rmdir()
+    hand_in(folder, "too late", nbformat.writes(notebook))
+    assert [result.error for result in autograde(lesson, folder, ["late"])] == [""]
+    new = {row.student: row for row in class_report(LESSON, folder).rows}
+    shutil.rmtree(folder / "submitted" / "too late")
+    assert new["late"].total == 100
+    assert new["too late"].points is None and "NOT GRADED" in new["too late"].flags[0]
 
 
 def test_who_did_not_hand_in_is_named(course):
@@ -433,39 +473,76 @@ def test_malformed_files_give_a_gradable_notebook_and_a_flag(release, tmp_path, 
 # --- execution, without nbgrader's database ---------------------------------------------------------------------------
 
 
-def run(*sources, **options):
-    """Run these graded cells; returns the names of the errors of each, "" for none."""
-    cells = []
-    for n, source in enumerate(sources):
-        marks = {
-            "grade": True,
-            "solution": False,
-            "locked": True,
-            "points": 1,
-            "grade_id": f"c{n}",
-            "schema_version": 3,
-        }
-        cells.append(new_code_cell(source, metadata={"nbgrader": marks}))
+DIES = "import os; os._exit(1)"
+STUBBORN = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass"
+
+
+def cell(name, source, tag=None):
+    """A check cell if its name ends like one, an answer cell if it has another name, else one outside the exercises."""
+    new = new_code_cell(source, metadata={"tags": [tag] if tag else []})
+    if name:
+        check = name.endswith(("_check", "_hidden"))
+        marks = {"grade": check, "solution": not check, "locked": check, "grade_id": name, "schema_version": 3}
+        new.metadata.nbgrader = marks | ({"points": 1} if check else {})
+    return new
+
+
+def run(*cells, **options):
+    """Run these cells (a source alone is a check cell); returns the notebook and the errors of each, "" for none."""
+    cells = [c if isinstance(c, dict) else cell(f"n{n}_check", c) for n, c in enumerate(cells)]
     notebook = new_notebook(
         cells=cells, metadata={"kernelspec": {"name": "python3", "display_name": "", "language": ""}}
     )
-    options = {"shutdown_kernel": "immediate", "iopub_timeout": 2} | options
-    ExecuteSubmission(**options).preprocess(notebook, {})
-    return [" ".join(o.ename for o in cell.outputs if o.output_type == "error") for cell in notebook.cells]
+    options = {"shutdown_kernel": "immediate", "iopub_timeout": 2, "skip_cells_with_tag": "experiment"} | options
+    ExecuteSubmission(extra_arguments=["--log-level=ERROR"], **options).preprocess(notebook, {})
+    return notebook, [" ".join(o.ename for o in c.outputs if o.output_type == "error") for c in notebook.cells]
 
 
-def test_a_loop_is_stopped_and_the_next_cell_runs():
-    assert run("while True: pass", "1", timeout=2) == ["CellTimeout", ""]
+def test_a_loop_is_stopped_and_the_next_cell_runs_in_the_same_kernel():
+    assert run("x = 1", "while True: pass", "x", timeout=2)[1] == ["", "CellTimeout", ""]
 
 
-def test_a_loop_that_ignores_interrupts_ends_the_run():
-    stubborn = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass"
-    assert run("1", stubborn, "1", timeout=2) == ["", "CellTimeout", "NotRun"]
+def test_a_loop_that_cannot_be_stopped_costs_nothing_else():
+    assert run("x = 1", STUBBORN, "assert 'x' not in globals()", timeout=2)[1] == ["", "CellTimeout", ""]
 
 
 def test_the_whole_notebook_has_a_time_limit():
-    assert run("import time; time.sleep(1.5)", "1", total_timeout=1) == ["", "NotRun"]
+    assert run("import time; time.sleep(1.5)", "1", total_timeout=1)[1] == ["", "NotRun"]
 
 
-def test_a_dead_kernel_is_recorded():
-    assert run("1", "import os; os._exit(1)", "1") == ["", "KernelDied", "NotRun"]
+def test_after_a_crash_setup_and_answers_run_again_but_no_check_and_no_experiment():
+    notebook, errors = run(
+        cell(None, "one = 1; print('setup')", "setup"),
+        cell(None, "two = 2"),
+        cell(None, "three = 3", "experiment"),
+        cell("f", "def f(): return one + two"),
+        cell("f_check", "four = 4"),
+        cell("f_hidden", DIES),
+        cell("g", "five = two + f()"),
+        cell("g_check", "assert five == 5 and not {'three', 'four'} & globals().keys()"),
+    )
+    assert errors == ["", "", "", "", "", "KernelDied", "", ""]
+    assert [output.text for output in notebook.cells[0].outputs] == ["setup\n"]
+    assert "flags" not in notebook.metadata.course
+
+
+def test_an_answer_that_ends_python_costs_its_own_checks_only():
+    _, errors = run(cell("f", DIES), cell("f_check", "1"), cell("g", "x = 1"), cell("g_check", "x"))
+    assert errors == ["KernelDied", "NotRun", "", ""]
+
+
+def test_an_answer_that_ends_python_when_run_again_is_left_out_of_the_next_kernel(tmp_path):
+    once = f"import os, pathlib\nos.mkdir({str(tmp_path / 'x')!r}) if not os.path.exists({str(tmp_path / 'x')!r}) else os._exit(1)"
+    notebook, errors = run(
+        cell("f", once), cell("f_check", "1"), cell("g", "x = 1"), cell("g_check", DIES), "x", cell("f_hidden", "1")
+    )
+    assert errors == ["", "", "", "KernelDied", "", "NotRun"]
+    assert notebook.metadata.course.flags == ["Python ended in `f` when it ran a second time; the rest ran without it"]
+
+
+def test_restarts_are_limited():
+    assert run(DIES, DIES, "1", max_restarts=1)[1] == ["KernelDied", "KernelDied", "NotRun"]
+
+
+def test_without_the_setup_cell_nothing_is_judged():
+    assert run(cell(None, DIES, "setup"), "1")[1] == ["KernelDied", "NotRun"]

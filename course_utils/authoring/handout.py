@@ -9,7 +9,7 @@ from course_utils.errors import CourseError
 
 FILES = ("README.md", "pyproject.toml", "constraints.txt", "Makefile", "transfer_learning_course.pth")
 FOLDERS = ("course_utils", "data", "notebooks")
-INSTRUCTORS = ("course_utils/authoring/*", "course_utils/grading/*")
+INSTRUCTORS = ("course_utils/authoring/*", "course_utils/grading/*", "course_utils/backbones/pretrain_*")
 LITTER = ("__pycache__", ".ipynb_checkpoints", ".*", "*.pyc")
 TEXT = (".py", ".ipynb", ".md", ".json", ".txt", ".toml", ".csv", "")
 WHOLE_SOLUTION = 40

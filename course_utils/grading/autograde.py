@@ -1,9 +1,11 @@
 """Grade the submissions of a lesson with nbgrader, in parallel, so that no submission stops the others."""
 
+import contextlib
 import logging
 import multiprocessing
 import os
-import sys
+import signal
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable
@@ -71,7 +73,9 @@ def prepare(lesson: Lesson, course_dir: Path) -> None:
     Raises:
         CourseError: the folder's name does not suit nbgrader, or its gradebook knows another version of the lesson.
     """
-    from nbgrader.api import Gradebook
+    import nbgrader.api
+    import nbgrader.dbutil
+    from alembic.script import ScriptDirectory
     from nbgrader.converters import GenerateAssignment
 
     course_dir = Path(course_dir).resolve()
@@ -85,9 +89,9 @@ def prepare(lesson: Lesson, course_dir: Path) -> None:
         new.parent.mkdir(parents=True, exist_ok=True)
         new.write_text(text, encoding="utf-8")
     config = nbgrader_config(course_dir, lesson.name)
-    # nbgrader looks for `alembic` on the PATH and leaves a broken gradebook without it.
-    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    Gradebook(config.CourseDirectory.db_url, "").close()
+    # nbgrader would run the command `alembic` for this: slow, and a broken gradebook where it is not on the PATH.
+    nbgrader.api.get_alembic_version = ScriptDirectory(nbgrader.dbutil.ALEMBIC_DIR).get_current_head
+    nbgrader.api.Gradebook(config.CourseDirectory.db_url, "").close()
     try:
         convert(GenerateAssignment, config, course_dir)
     except (Exception, SystemExit):
@@ -168,16 +172,17 @@ def autograde(
 
 def _in_processes(students, jobs, lesson, course_dir, tell, last_chance):
     """Results by student; without those in whose time a process was killed, unless it is their last chance."""
-    results, queue = {}, list(students)
+    results, queue, others = {}, list(students), set(multiprocessing.active_children())
     while queue:
-        pool = ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_quiet_worker)
+        pool = ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker)
         flying, broken = {}, False
         try:
             while flying or (queue and not broken):
                 # No more than `jobs` at a time, so that a killed process puts only those under suspicion.
                 while queue and not broken and len(flying) < jobs:
                     try:
-                        flying[pool.submit(grade_one, lesson, course_dir, queue[0])] = queue[0]
+                        with _ctrl_c_ignored():  # by the processes that this starts, from their first moment on
+                            flying[pool.submit(_work, lesson, course_dir, queue[0])] = queue[0]
                         del queue[0]
                     except BrokenProcessPool:
                         broken = True
@@ -192,14 +197,63 @@ def _in_processes(students, jobs, lesson, course_dir, tell, last_chance):
                         result = Result(student, error="the grading process was killed while this submission ran")
                     results[student] = result
                     tell(f"  {student}: {f'NOT GRADED: {result.error}' if result.error else f'{result.seconds:.0f} s'}")
+        except BaseException:
+            with _ctrl_c_ignored():
+                _end(set(multiprocessing.active_children()) - others)
+            raise
         finally:
             pool.shutdown(cancel_futures=True)
     return results
 
 
-def _quiet_worker():
+@contextlib.contextmanager
+def _ctrl_c_ignored():
+    main = threading.current_thread() is threading.main_thread()  # no other may set handlers
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN) if main else None
+    try:
+        yield
+    finally:
+        if main:
+            signal.signal(signal.SIGINT, before)
+
+
+def _end(workers):
+    """End these processes and their kernels now."""
+    for worker in workers:
+        worker.terminate()
+    for worker in workers:
+        worker.join(5)
+        worker.kill()
+
+
+def _start_worker():
     # One thread per kernel, or two kernels on two cores get in each other's way.
     os.environ["OMP_NUM_THREADS"] = "1"
+    # Ctrl-C reaches all processes of a terminal; the parent decides. Ignored it would stay in the kernels, unlike this.
+    signal.signal(signal.SIGINT, lambda *_: None)
+    threading.Thread(target=_follow_parent, daemon=True).start()
+
+
+def _follow_parent():
+    """End this process if its parent was killed; its kernel then does so by itself."""
+    multiprocessing.parent_process().join()
+    os._exit(1)
+
+
+def _work(lesson, course_dir, student):
+    """`grade_one`; a SIGTERM ends the process within moments, its kernel first."""
+
+    def stop(*_):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one would disturb the cleaning up
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        return grade_one(lesson, course_dir, student)
+    except KeyboardInterrupt:
+        os._exit(1)
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def grade_one(lesson: str, course_dir: Path, student: str) -> Result:

@@ -10,24 +10,36 @@ from nbgrader import utils
 from nbgrader.preprocessors import Execute, SaveAutoGrades
 from traitlets import Integer
 
+from course_utils.authoring.lessons import exercises, grade_id, has_tag, is_solution
+
 KERNEL_DIED, CELL_TIMEOUT, NOT_RUN = "KernelDied", "CellTimeout", "NotRun"
 UNFINISHED = (KERNEL_DIED, CELL_TIMEOUT, NOT_RUN)
 LOOP = "Look for a loop that does not end."
 
 
 def course_metadata(notebook: NotebookNode) -> NotebookNode:
-    """What grading notes down in a notebook: `flags`, `not_run` (why nothing is executed) and `graded`."""
+    """What grading notes down in a notebook.
+
+    `flags`; `not_run`: why nothing is executed; `incomplete`: a cell that checks may need was left out; `graded`.
+    """
     return notebook.metadata.setdefault("course", NotebookNode())
 
 
 class ExecuteSubmission(Execute):
     """Runs a submission to its end whatever its cells do.
 
-    A cell that kills the kernel or does not stop gets an error output named `KernelDied` or `CellTimeout`. Once there
-    is no kernel to go on with, each graded cell gets one named `NotRun`; what ran before keeps its points.
+    A cell that kills the kernel or does not stop gets an error output named `KernelDied` or `CellTimeout`. What follows
+    runs in a fresh kernel, in which the setup cell and the student's cells before it ran again, without those that
+    ended a kernel. Where that is not possible, graded cells get an error output named `NotRun`.
     """
 
+    setup_timeout = Integer(120, help="Seconds for a cell tagged `setup`: imports are slow on a busy machine.").tag(
+        config=True
+    )
     total_timeout = Integer(600, help="Seconds for one whole notebook; graded cells after that are not run.").tag(
+        config=True
+    )
+    max_restarts = Integer(3, help="Fresh kernels for one notebook; graded cells after that are not run.").tag(
         config=True
     )
 
@@ -35,46 +47,106 @@ class ExecuteSubmission(Execute):
         self.stopped = course_metadata(nb).get("not_run", "")
         if self.stopped:
             for cell in nb.cells:
-                self._not_run(cell)
+                self._not_run(cell, self.stopped)
             return nb, resources
         self.error_on_timeout = _error(CELL_TIMEOUT, f"This cell was stopped after {self.timeout} s. {LOOP}")
-        self.deadline = None
+        self.timeout_func = lambda cell: self.setup_timeout if has_tag(cell, "setup") else self.timeout
+        self.deadline, self.restarts, self.lost = None, 0, ""
+        # Positions of cells: what the present kernel has run, and what no later kernel shall run again.
+        self.ran, self.left_out = set(), set()
+        self.setups = {i for i, cell in enumerate(nb.cells) if has_tag(cell, "setup")}
+        positions = {grade_id(cell): i for i, cell in enumerate(nb.cells) if is_solution(cell)}
+        self.answers = {grade_id(c): positions[e.name] for e in exercises(nb) for c in e.checks + e.hidden}
         return super().preprocess(nb, resources, km)
 
     def preprocess_cell(self, cell, resources, index):
         self.deadline = self.deadline or monotonic() + self.total_timeout  # counted from the first cell on
-        if not self.stopped and monotonic() > self.deadline:
-            self.stopped = f"the time limit of {self.total_timeout} s for the whole notebook was over."
-        if self.stopped:
-            self._not_run(cell)
+        if not self._is_run(cell):
             return cell, resources
-        where = f"`{cell.metadata.nbgrader.grade_id}`" if utils.is_grade(cell) else "a cell before"
-        try:
-            cell, resources = super().preprocess_cell(cell, resources, index)
-        except DeadKernelError:
-            self.stopped = f"Python had ended in {where}."
-            text = "Python ended while this cell ran, for instance out of memory or by a call to `exit`."
-            cell.outputs.append(new_output(**_error(KERNEL_DIED, text)))
-        except (CellTimeoutError, TimeoutError):
-            # It did not react to the interrupt either, so the kernel is of no further use; it is killed on leaving.
-            self.stopped = f"Python could not be stopped in {where}."
-            text = f"This cell ran for more than {self.timeout} s and could not be stopped. {LOOP}"
-            cell.outputs.append(new_output(**_error(CELL_TIMEOUT, text)))
-        if any(o.get("ename") == CELL_TIMEOUT for o in cell.get("outputs", [])):
-            cell.outputs = [o for o in cell.outputs if o.get("ename") != "KeyboardInterrupt"]
+        self._watch_time()
+        if self.lost and not self.stopped:
+            self._start_again(index)
+        answer = self.answers.get(grade_id(cell))
+        if self.stopped:
+            self._not_run(cell, self.stopped)
+        elif answer in self.left_out - self.ran:
+            self._not_run(cell, f"{self._name(answer)} did not run to its end.")
+        else:
+            self._run(cell, index)
         return cell, resources
 
-    def _not_run(self, cell):
+    def _run(self, cell, index, again=False):
+        """Run a cell. If that costs the kernel, its outputs say so and `self.lost` names the cell."""
+        error = None
+        try:
+            super().preprocess_cell(cell, self.resources, index)
+            self.ran.add(index)
+        except DeadKernelError:
+            text = "Python ended while this cell ran, for instance out of memory or by a call to `exit`."
+            error = _error(KERNEL_DIED, text)
+        except (CellTimeoutError, TimeoutError):
+            text = f"This cell ran for more than {self.timeout} s and could not be stopped. {LOOP}"
+            error = _error(CELL_TIMEOUT, text)
+        if error:
+            cell.outputs.append(new_output(**error))
+            self.lost = self._name(index)
+            if again or not grade_id(cell):
+                notes = course_metadata(self.nb)
+                when = " when it ran a second time" if again else ""
+                notes.flags = [*notes.get("flags", []), f"Python ended in {self.lost}{when}; the rest ran without it"]
+                notes.incomplete = True
+        if any(o.get("ename") == CELL_TIMEOUT for o in cell.get("outputs", [])):
+            cell.outputs = [o for o in cell.outputs if o.get("ename") != "KeyboardInterrupt"]
+        if any(o.get("ename") in UNFINISHED for o in cell.get("outputs", [])):
+            self.left_out.add(index)
+            if self.setups and self.setups <= self.left_out:
+                self.stopped = "the setup cell did not run to its end."
+
+    def _start_again(self, index):
+        """A fresh kernel with all that the cell at `index` may need, or else the reason in `self.stopped`."""
+        while self.lost and not self.stopped:
+            if self.restarts == self.max_restarts:
+                self.stopped = f"Python had been started again {self.restarts} times and then ended in {self.lost}."
+                return
+            self.restarts, self.lost, self.ran = self.restarts + 1, "", set()
+            self._cleanup_kernel()
+            self.create_kernel_manager()
+            self.start_new_kernel()
+            self.start_new_kernel_client()
+            for before in range(index):
+                self._watch_time()
+                cell = self.nb.cells[before]
+                if self.lost or self.stopped:
+                    break
+                if before in self.left_out or utils.is_grade(cell) or not self._is_run(cell):
+                    continue
+                self._run(copy.deepcopy(cell), before, again=True)
+                self.nb.cells[before] = cell  # its outputs are those of its first run
+
+    def _is_run(self, cell):
+        return cell.cell_type == "code" and cell.source.strip() and not has_tag(cell, self.skip_cells_with_tag)
+
+    def _watch_time(self):
+        if not self.stopped and monotonic() > self.deadline:
+            self.stopped = f"the time limit of {self.total_timeout} s for the whole notebook was over."
+
+    def _name(self, index):
+        name = grade_id(self.nb.cells[index])
+        return f"`{name}`" if name else "a cell outside the exercises"
+
+    def _not_run(self, cell, why):
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
             if utils.is_grade(cell):
-                cell.outputs = [new_output(**_error(NOT_RUN, f"Not run: {self.stopped}"))]
+                cell.outputs = [new_output(**_error(NOT_RUN, f"Not run: {why}"))]
 
 
 class SaveGrades(SaveAutoGrades):
     """Saves the points of each graded cell. Standard error costs none; what never ran is marked for review."""
 
     def preprocess(self, nb, resources):
+        # What fails may fail for want of a cell that was left out.
+        self.incomplete = course_metadata(nb).get("incomplete", False)
         nb, resources = super().preprocess(nb, resources)
         course_metadata(nb).graded = True
         return nb, resources
@@ -83,9 +155,9 @@ class SaveGrades(SaveAutoGrades):
         quiet = copy.copy(cell)
         quiet.outputs = [o for o in cell.get("outputs", []) if o.get("name") != "stderr"]
         super()._add_score(quiet, resources)
-        if any(o.get("ename") in UNFINISHED for o in quiet.outputs):
-            grade_id = cell.metadata.nbgrader.grade_id
-            grade = self.gradebook.find_grade(grade_id, self.notebook_id, self.assignment_id, self.student_id)
+        errors = [o.ename for o in quiet.outputs if o.output_type == "error"]
+        if any(self.incomplete or name in UNFINISHED for name in errors):
+            grade = self.gradebook.find_grade(grade_id(cell), self.notebook_id, self.assignment_id, self.student_id)
             grade.needs_manual_grade = True
             self.gradebook.db.commit()
 

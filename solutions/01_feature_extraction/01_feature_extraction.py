@@ -1505,7 +1505,7 @@ log[["loss", "eval_loss"]].round(3)
 my_prediction = ["bag of words", "scratch", "probe", "full", "lora"]  # worst … best at n = 20: change me before you run
 
 # %% tags=["experiment", "protocol"]
-LEARNING_RATE = {"scratch": 1e-3, "full": 3e-4, "lora": 2e-3}
+LEARNING_RATE = {"scratch": 1e-3, "full": 3e-4, "lora": 5e-3}
 PROBE_LAYER = 4
 
 
