@@ -1,13 +1,17 @@
 """The demo class, on a toy lesson and on lesson 01."""
 
+import contextlib
+import os
+import signal
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
-from test_grading import write_toy_lesson
+from test_grading import command, write_toy_lesson
 
 from course_utils.authoring.lessons import exercises, find_lessons, read
 from course_utils.errors import CourseError
-from course_utils.grading import demo as demo_module
 from course_utils.grading.demo import MARKER, demo
 from course_utils.grading.report import NOT_ATTEMPTED, SKIPPED, UNFINISHED
 
@@ -58,15 +62,50 @@ def test_demo_leaves_a_folder_alone_that_is_not_its_own(tmp_path):
     assert (tmp_path / "thesis" / "chapter1.tex").exists()
 
 
-def test_an_interrupted_demo_leaves_nothing_that_looks_whole(tmp_path, monkeypatch):
-    def interrupt(*_, **__):
-        raise KeyboardInterrupt
+def running(mark):
+    """Command lines of the live processes that have `mark` in their environment, by process id."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if mark.encode() in (folder / "environ").read_bytes():
+                found[int(folder.name)] = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+    return found
 
-    root, out = write_toy_lesson(tmp_path / "course"), tmp_path / "demo-class"
-    monkeypatch.setattr(demo_module, "autograde", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        demo(out, root=root)
-    assert [path.name for path in tmp_path.iterdir()] == ["course"]
+
+def wait_for(what, seconds):
+    end = time.monotonic() + seconds
+    while not what() and time.monotonic() < end:
+        time.sleep(0.05)
+    return what()
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks for processes in /proc")
+@pytest.mark.parametrize(
+    ("whom", "sign"),
+    [("group", "spawn_main"), ("group", "ipykernel"), ("parent", "ipykernel"), ("parent, by force", "ipykernel")],
+)
+def test_a_demo_stopped_while_processes_run_leaves_none_and_no_folder(tmp_path, whom, sign):
+    root, mark = write_toy_lesson(tmp_path / "course"), f"COURSE_CACHE={tmp_path / 'cache'}"
+    start = command(root, "demo", "--out", tmp_path / "demo-class", "--jobs", 2)
+    start["env"]["COURSE_CACHE"] = str(tmp_path / "cache")
+    with subprocess.Popen(**start, start_new_session=True) as process:
+        try:
+            assert wait_for(lambda: sum(sign in line for line in running(mark).values()) >= 2, 60)
+            if whom == "group":
+                os.killpg(process.pid, signal.SIGINT)
+            else:
+                process.send_signal(signal.SIGINT if whom == "parent" else signal.SIGKILL)
+            _, said = process.communicate(timeout=10)
+            if whom == "parent, by force":
+                assert wait_for(lambda: not running(mark), 10), running(mark)
+                return
+            assert running(mark) == {}
+            assert process.returncode == 130
+            assert len(said.strip().splitlines()) == 1 and said.strip().startswith("Stopped."), said
+            assert [path.name for path in tmp_path.iterdir()] == ["course"]
+        finally:
+            for number in running(mark):
+                os.kill(number, signal.SIGKILL)
 
 
 def test_a_lesson_without_answers_is_said_to_be_so(tmp_path):

@@ -164,20 +164,15 @@ def bare(nb):
 
 
 def helper(nb):
-    """A cell of the student's own, which an answer needs, and some markup in what it prints."""
+    """A cell of the student's own, which an answer needs, markup in what is printed, and the source of the checks."""
     solve(
         nb,
         double="def double(x):\n    return my_two() * x",
         square="def square(x):\n    print('<script>evil()</script>')\n    return x * x",
+        negate="def negate(x):\n    import inspect\n    print(inspect.getsource(inspect.stack()[1].frame))\n    return -x",
     )
     nb.cells.insert(nb.cells.index(cell_of(nb, "double")), new_code_cell("def my_two():\n    return 2\nmy_two()"))
     nb.cells.append(new_markdown_cell("<script>evil()</script>"))
-
-
-def spy(nb):
-    """Prints the source of whatever checks it, hidden tests included."""
-    body = "import inspect\n    print(inspect.getsource(inspect.stack()[1].frame))\n    return 2 * x"
-    solve(nb, double=f"def double(x):\n    {body}")
 
 
 def playground(nb):
@@ -193,16 +188,17 @@ CLASS = {
     "late": lambda nb: None,
     "crash": lambda nb: solve(nb, negate="def negate(x):\n    import os\n    os._exit(1)"),
     "playground": playground,
-    "warns": lambda nb: solve(nb, double="def double(x):\n    warnings.warn('honest')\n    return 2 * x"),
+    "warns": lambda nb: solve(
+        nb,
+        double="def double(x):\n    warnings.warn('honest')\n    return 2 * x",
+        square="def square(x)\n    return x * x",
+    ),
     "halved": lambda nb: solve(nb, double="def double(x):\n    return x / 2"),
-    "syntax": lambda nb: solve(nb, double="def double(x)\n    return 2 * x"),
     "edited_check": edited_check,
     "changed_marks": changed_marks,
     "deleted_checks": deleted_checks,
     "copies": copies,
-    "bare": bare,
     "helper": helper,
-    "spy": spy,
     # Its code runs in the kernel, whose parent is the grading process.
     "assassin": lambda nb: solve(
         nb, double="def double(x):\n    import os, signal\n    os.kill(os.getppid(), signal.SIGKILL)\n    os._exit(1)"
@@ -235,9 +231,9 @@ def graded(course, release):
         edit(notebook)
         hand_in(folder, student, nbformat.writes(notebook))
     hand_in(folder, "broken", "{not json")
-    solved = copy.deepcopy(release)
-    solve(solved)
-    hand_in(folder, "renamed", nbformat.writes(solved), "my homework (2).ipynb")
+    stripped = copy.deepcopy(release)
+    bare(stripped)
+    hand_in(folder, "renamed", nbformat.writes(stripped), "my homework (2).ipynb")
     (folder / "submitted" / "linked" / LESSON).mkdir(parents=True)
     (folder / "submitted" / "linked" / LESSON / f"{LESSON}.ipynb").symlink_to(
         folder / "source" / LESSON / f"{LESSON}.ipynb"
@@ -268,14 +264,12 @@ def page(graded, student):
         ("stub", [0, 0, 0, 0]),
         ("crash", [25, 25, 0, 25]),
         ("playground", [0, 25, 25, 25]),
-        ("warns", [25, 25, 25, 25]),
+        ("warns", [25, 0, 25, 25]),
         ("halved", [0, 25, 25, 25]),
-        ("syntax", [0, 25, 25, 25]),
         ("edited_check", [0, 0, 0, 0]),
         ("changed_marks", [0, 0, 0, 25]),
         ("deleted_checks", [0, 25, 25, 25]),
         ("copies", [25, 25, 25, 25]),
-        ("bare", [25, 25, 25, 25]),
         ("helper", [25, 25, 25, 25]),
         ("renamed", [25, 25, 25, 25]),
         ("broken", [0, 0, 0, 0]),
@@ -310,7 +304,9 @@ def test_a_killed_grading_process_costs_no_one_else(graded, rows):
     done = graded[1]
     assert done.returncode == 1
     problem, mend = done.stderr.strip().splitlines()
-    assert re.search(r"Not graded: assassin \(the grading process was killed[^;]*\)\.$", problem) and "grading.log" in mend
+    assert (
+        re.search(r"Not graded: assassin \(the grading process was killed[^;]*\)\.$", problem) and "grading.log" in mend
+    )
     assert "01.double.halved" in done.stdout and "Most frequent misconceptions" in done.stdout
     assert rows["assassin"].points is None and rows["assassin"].flags
     assert [student for student, row in rows.items() if row.points is None] == ["assassin"]
@@ -366,9 +362,9 @@ def test_feedback_shows_verdict_and_points_but_no_hidden_test(graded):
 
 
 def test_what_hidden_checks_print_stays_off_the_page(graded):
-    notebook = graded_notebook(LESSON, graded[0], "spy")
-    assert "top_secret = " in str(cell_of(notebook, "double_hidden").outputs)
-    assert "top_secret" not in page(graded, "spy")
+    notebook = graded_notebook(LESSON, graded[0], "helper")
+    assert "top_secret = " in str(cell_of(notebook, "negate_hidden").outputs)
+    assert "top_secret" not in page(graded, "helper")
 
 
 def test_feedback_runs_no_script(graded):
@@ -377,7 +373,7 @@ def test_feedback_runs_no_script(graded):
 
 
 def test_feedback_names_a_syntax_error(graded):
-    assert "SyntaxError" in page(graded, "syntax") and "line 1" in page(graded, "syntax")
+    assert "SyntaxError" in page(graded, "warns") and "line 1" in page(graded, "warns")
 
 
 def test_class_report_counts_students_and_is_written_as_csv(graded, capsys):
@@ -537,7 +533,7 @@ def test_an_answer_that_ends_python_when_run_again_is_left_out_of_the_next_kerne
         cell("f", once), cell("f_check", "1"), cell("g", "x = 1"), cell("g_check", DIES), "x", cell("f_hidden", "1")
     )
     assert errors == ["", "", "", "KernelDied", "", "NotRun"]
-    assert notebook.metadata.course.flags == ["Python ended in `f` when it ran a second time; the rest ran without it"]
+    assert notebook.metadata.course.flags == ["Python ended in `f` when run again, which was left out from then on"]
 
 
 def test_restarts_are_limited():

@@ -52,13 +52,14 @@ def test_embedded(name, letters, capfd):
 @pytest.mark.parametrize("name", EMBEDDED)
 def test_embedded_checkpoints_pass_their_gate(name):
     found = recipe.gate(load_vision(name, num_classes="source"))
-    assert found["gain"] >= recipe.RECIPES[name].margin
+    assert recipe.RECIPES[name].margin < found["low"] < found["gain"]
+    assert found["gain"] == pytest.approx(found["probe"] - found["pixels"])
 
 
 @pytest.mark.parametrize("name", EMBEDDED)
 def test_random_weights_do_not_pass(name):
     torch.manual_seed(0)
-    assert recipe.gate(load_vision(name, num_classes="source", pretrained=False))["gain"] < recipe.RECIPES[name].margin
+    assert recipe.gate(load_vision(name, num_classes="source", pretrained=False))["low"] <= recipe.RECIPES[name].margin
 
 
 @pytest.mark.parametrize("name", EMBEDDED)
@@ -175,6 +176,44 @@ def test_resumes_bit_for_bit(name, tmp_path, monkeypatch, capfd):
     assert not torch.equal(next(other.parameters()), next(whole.parameters()))
     captured = capfd.readouterr()
     assert "pretraining" in captured.out and captured.err == ""
+
+
+@pytest.fixture(scope="module")
+def distillation():
+    torch.manual_seed(0)
+    return recipe.Distillation(recipe.build("vit").train(), seed=0)
+
+
+def test_distillation_leaves_the_teacher_as_it_is(distillation, letters):
+    before = copy.deepcopy(distillation.teacher.state_dict())
+    distillation(letters["image"][:8]).backward()
+    for key, value in load_vision("resnet").state_dict().items():
+        assert torch.equal(value, before[key]) and torch.equal(value, distillation.teacher.state_dict()[key]), key
+    assert all(parameter.grad is None for parameter in distillation.teacher.parameters())
+
+
+def test_the_kept_head_does_not_shape_the_features(distillation, letters):
+    learner = copy.deepcopy(distillation)
+    for head in (learner.to_features, learner.to_logits):
+        nn.init.zeros_(head[-1].weight)
+    learner.zero_grad()
+    learner(letters["image"][:8]).backward()
+    assert learner.student.model.classifier.weight.grad.abs().max() > 0
+    assert all(p.grad is None or not p.grad.any() for p in learner.student.model.vit.parameters())
+
+
+def test_join_takes_each_pixel_from_one_of_two_images():
+    images = torch.arange(1.0, 65).view(-1, 1, 1, 1).expand(-1, 1, 8, 8)
+
+    def joined(share):
+        return recipe.join(images, share, torch.Generator().manual_seed(0))
+
+    assert torch.equal(joined(0.0), images)
+    values = [image.unique().tolist() for image in joined(1.0)]
+    assert all(len(value) <= 2 for value in values)
+    assert sum(len(value) == 2 for value in values) > 50
+    untouched = (joined(0.5) == images).flatten(1).all(1).float().mean()
+    assert 0.3 < untouched < 0.8
 
 
 def test_the_gate_refuses_and_leaves_the_old_checkpoint(tmp_path, monkeypatch):

@@ -57,7 +57,12 @@ class ExecuteSubmission(Execute):
         self.setups = {i for i, cell in enumerate(nb.cells) if has_tag(cell, "setup")}
         positions = {grade_id(cell): i for i, cell in enumerate(nb.cells) if is_solution(cell)}
         self.answers = {grade_id(c): positions[e.name] for e in exercises(nb) for c in e.checks + e.hidden}
-        return super().preprocess(nb, resources, km)
+        try:
+            return super().preprocess(nb, resources, km)
+        except BaseException:
+            if self.km is not None:  # nbclient leaves a kernel behind when it is interrupted while that starts
+                self._cleanup_kernel()
+            raise
 
     def preprocess_cell(self, cell, resources, index):
         self.deadline = self.deadline or monotonic() + self.total_timeout  # counted from the first cell on
@@ -92,8 +97,9 @@ class ExecuteSubmission(Execute):
             self.lost = self._name(index)
             if again or not grade_id(cell):
                 notes = course_metadata(self.nb)
-                when = " when it ran a second time" if again else ""
-                notes.flags = [*notes.get("flags", []), f"Python ended in {self.lost}{when}; the rest ran without it"]
+                when = " when run again" if again else ""
+                flag = f"Python ended in {self.lost}{when}, which was left out from then on"
+                notes.flags = [*notes.get("flags", []), flag]
                 notes.incomplete = True
         if any(o.get("ename") == CELL_TIMEOUT for o in cell.get("outputs", [])):
             cell.outputs = [o for o in cell.outputs if o.get("ename") != "KeyboardInterrupt"]
@@ -111,8 +117,12 @@ class ExecuteSubmission(Execute):
             self.restarts, self.lost, self.ran = self.restarts + 1, "", set()
             self._cleanup_kernel()
             self.create_kernel_manager()
-            self.start_new_kernel()
-            self.start_new_kernel_client()
+            try:
+                self.start_new_kernel()
+                self.start_new_kernel_client()
+            except RuntimeError:
+                self.create_kernel_manager()  # on leaving, nbclient wants one to clean up
+                self.stopped = "Python could not be started again."
             for before in range(index):
                 self._watch_time()
                 cell = self.nb.cells[before]
@@ -132,7 +142,7 @@ class ExecuteSubmission(Execute):
 
     def _name(self, index):
         name = grade_id(self.nb.cells[index])
-        return f"`{name}`" if name else "a cell outside the exercises"
+        return f"`{name}`" if name else "the setup cell" if index in self.setups else "a cell outside the exercises"
 
     def _not_run(self, cell, why):
         if cell.cell_type == "code":

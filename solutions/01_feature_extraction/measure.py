@@ -95,7 +95,7 @@ MEASUREMENTS = [
         run=lesson.run_strategy,
         conditions=[at(strategy, n) for strategy in STRATEGIES for n in LABELS],
         seeds=SEEDS,
-        metrics=["test", "novel", "handwritten"],
+        metrics=["validation", "test", "novel", "handwritten"],
         version="1",
         claims=[
             Claim(
@@ -175,7 +175,7 @@ MEASUREMENTS = [
         run=lambda seed, pooling: lesson.probe_layer(seed, lesson.PROBE_LAYER, "pretrained", pooling),
         conditions=[{"pooling": pooling} for pooling in lesson.POOLINGS],
         seeds=SEEDS,
-        metrics=["test"],
+        metrics=["validation", "test"],
         version="1",
         claims=[
             Claim(
