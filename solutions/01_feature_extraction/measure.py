@@ -109,6 +109,11 @@ MEASUREMENTS = [
                 effect=difference("test", at("full", 50), at("scratch", 1000)),
             ),
             Claim(
+                id="01.fifth_of_labels",
+                statement="Fine-tuning with 200 labels beats training from scratch with 1,000.",
+                effect=difference("test", at("full", 200), at("scratch", 1000)),
+            ),
+            Claim(
                 id="01.novel_words",
                 statement="With 200 labels, fine-tuning beats training from scratch on never labeled opinion words.",
                 effect=difference("novel", at("full", 200), at("scratch", 200)),
