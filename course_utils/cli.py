@@ -21,7 +21,7 @@ class _Commands(TyperGroup):
         except CourseError as error:
             self._stop("\n".join(error._render_traceback_()), 1)
         except KeyboardInterrupt:
-            self._stop("\nStopped. What was finished is kept; the same command goes on from there.", 130)
+            self._stop("\nStopped. Nothing half-written is left; measure and pretrain resume when run again.", 130)
         except ModuleNotFoundError as error:
             needs = _instructor_part(error.name)
             if not needs:

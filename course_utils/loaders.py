@@ -9,7 +9,7 @@ from course_utils.errors import refuse
 def text_loader(dataset, tokenizer, batch_size=32, shuffle=False, seed=0, max_length=64) -> DataLoader:
     """Batches of `input_ids`, `attention_mask` … (B, T) and `labels` (B,), padded to the longest of the batch.
 
-    `dataset` has a column `text` and, for labelled data, `label`: a `datasets.Dataset`, a data frame or a dict.
+    `dataset` has a column `text` and, for labeled data, `label`: a `datasets.Dataset`, a data frame or a dict.
     """
     from transformers import DataCollatorWithPadding
 

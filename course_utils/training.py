@@ -183,8 +183,8 @@ def predict(model: nn.Module, loader: Iterable) -> tuple[torch.Tensor, torch.Ten
     with _eval_mode(model):
         found = [(logits.float().cpu(), labels) for logits, labels in _each_output(model, loader)]
     refuse(not found, "The loader gave no batch.", "Pass a loader that is not empty.")
-    labelled = found[0][1] is not None
-    return torch.cat([f[0] for f in found]), torch.cat([f[1].cpu() for f in found]) if labelled else None
+    labeled = found[0][1] is not None
+    return torch.cat([f[0] for f in found]), torch.cat([f[1].cpu() for f in found]) if labeled else None
 
 
 def evaluate(model: nn.Module, loader: Iterable) -> dict[str, float]:

@@ -12,7 +12,7 @@ from course_utils.datasets import vocabulary
 from course_utils.datasets.reviews import (
     SPLITS,
     build_reviews,
-    generate_unlabelled,
+    generate_unlabeled,
     lexicon,
     load_handwritten_reviews,
     load_reviews,
@@ -34,7 +34,7 @@ def words(text):
 
 @pytest.fixture(scope="module")
 def corpus():
-    return generate_unlabelled(15_000, seed=1)
+    return generate_unlabeled(15_000, seed=1)
 
 
 @pytest.mark.parametrize(("domain", "flips"), SETS)
@@ -51,7 +51,7 @@ def test_splits_have_their_sizes_balanced_labels_and_no_text_twice(domain, flips
 
 
 @pytest.mark.parametrize(("domain", "flips"), SETS)
-def test_opinion_words_of_the_novel_test_are_never_labelled_elsewhere(domain, flips):
+def test_opinion_words_of_the_novel_test_are_never_labeled_elsewhere(domain, flips):
     seen, novel = opinion_keys("seen"), opinion_keys("novel")
     assert not seen & novel
     for split in SPLITS:
@@ -72,7 +72,7 @@ def test_an_opinion_word_has_one_polarity():
     assert [w for w, n in keys.items() if n > 1] == []
 
 
-def test_unlabelled_text_holds_the_whole_vocabulary(corpus):
+def test_unlabeled_text_holds_the_whole_vocabulary(corpus):
     counts = Counter(w for text in corpus for w in words(text))
     assert len(counts) >= 1500
     assert min(counts[key] for key in opinion_keys("novel")) >= 5
@@ -80,8 +80,8 @@ def test_unlabelled_text_holds_the_whole_vocabulary(corpus):
     assert 0 < hotels / len(corpus) < 0.05
 
 
-def test_unlabelled_text_depends_on_the_seed_only():
-    assert generate_unlabelled(50, 3) == generate_unlabelled(50, 3) != generate_unlabelled(50, 4)
+def test_unlabeled_text_depends_on_the_seed_only():
+    assert generate_unlabeled(50, 3) == generate_unlabeled(50, 3) != generate_unlabeled(50, 4)
 
 
 def test_sentences_are_well_formed(corpus):

@@ -15,7 +15,7 @@ from transformers import BertConfig, BertForMaskedLM, DataCollatorForLanguageMod
 
 from course_utils import settings
 from course_utils.backbones.text import quiet
-from course_utils.datasets.reviews import SPLITS, V, generate_unlabelled, load_reviews
+from course_utils.datasets.reviews import SPLITS, V, generate_unlabeled, load_reviews
 from course_utils.errors import CourseError
 
 SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -92,7 +92,7 @@ def layer_features(model, tokenizer, texts: list[str]) -> np.ndarray:
 
 
 def probe(encoder, tokenizer, *, domain: str = "films", n: int = 200, seeds: int = 5) -> dict:
-    """Accuracy of logistic regression on frozen features from `n` labelled reviews, mean over `seeds` draws.
+    """Accuracy of logistic regression on frozen features from `n` labeled reviews, mean over `seeds` draws.
 
     Layer and inverse regularization `C` are chosen on the validation split. Returns `layer`, `C`, `validation` (best
     mean of each layer), `test` and `test_novel` (accuracies between 0 and 1).
@@ -137,7 +137,7 @@ def pretrain_text(
     out = Path(out or settings.data_dir() / "backbones" / "text")
     steps = STEPS if steps is None else steps
     held_out = {text for domain in V.DOMAINS for split in SPLITS for text in load_reviews(domain, split)["text"]}
-    corpus = [text for text in generate_unlabelled(sentences, seed) if text not in held_out]
+    corpus = [text for text in generate_unlabeled(sentences, seed) if text not in held_out]
     tokenizer = build_tokenizer(corpus)
     ids = tokenizer(corpus, truncation=True)["input_ids"]
 

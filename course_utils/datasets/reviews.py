@@ -11,7 +11,7 @@ from course_utils.errors import CourseError
 
 SPLITS = {"train": 4000, "validation": 1000, "test": 1000, "test_novel": 1000}
 SHAPES = ("plain", "negation", "contrast")
-LABELLED_SHARES, UNLABELLED_SHARES = (0.7, 0.16, 0.14), (0.6, 0.2, 0.2)
+LABELED_SHARES, UNLABELED_SHARES = (0.7, 0.16, 0.14), (0.6, 0.2, 0.2)
 DOMAIN_SHARES = {"films": 0.37, "gadgets": 0.33, "restaurants": 0.27, "hotels": 0.03}
 
 # Alternatives stand between bars. {symbol+} keeps the polarity of the review, {symbol-} reverses it, {symbol} is
@@ -163,7 +163,7 @@ def opinion_keys(pool: str) -> set[str]:
 class Writer:
     """Writes reviews of one domain with the opinion words of one pool."""
 
-    def __init__(self, domain: str, pool: str, rng: Random, flip_share: float = 0.1, shares=LABELLED_SHARES):
+    def __init__(self, domain: str, pool: str, rng: Random, flip_share: float = 0.1, shares=LABELED_SHARES):
         self.domain, self.rng, self.flip_share, self.shares = domain, rng, flip_share, shares
         self.words = lexicon(pool)
         self.rules = {
@@ -307,7 +307,7 @@ class Writer:
         return re.sub(r"(^|[.!] )([a-z])", lambda m: m[1] + m[2].upper(), text)
 
 
-def write_reviews(domain: str, pool: str, rng: Random, flip_share: float = 0.1, shares=LABELLED_SHARES):
+def write_reviews(domain: str, pool: str, rng: Random, flip_share: float = 0.1, shares=LABELED_SHARES):
     """Endless (text, label) of one domain, labels in alternation."""
     writer = Writer(domain, pool, rng, flip_share, shares)
     while True:
@@ -315,19 +315,19 @@ def write_reviews(domain: str, pool: str, rng: Random, flip_share: float = 0.1, 
             yield writer.review(label), label
 
 
-def generate_unlabelled(n: int = 60_000, seed: int = 0) -> list[str]:
+def generate_unlabeled(n: int = 60_000, seed: int = 0) -> list[str]:
     """`n` reviews of all four domains with all opinion words, without their labels: the text for pretraining.
 
-    The domains' shares are `DOMAIN_SHARES` (hotels: 3 %), those of negation and contrast `UNLABELLED_SHARES`.
+    The domains' shares are `DOMAIN_SHARES` (hotels: 3 %), those of negation and contrast `UNLABELED_SHARES`.
     """
     rng = Random(seed)
-    streams = {domain: write_reviews(domain, "all", rng, 0.2, UNLABELLED_SHARES) for domain in V.DOMAINS}
+    streams = {domain: write_reviews(domain, "all", rng, 0.2, UNLABELED_SHARES) for domain in V.DOMAINS}
     domains, shares = list(DOMAIN_SHARES), list(DOMAIN_SHARES.values())
     return [next(streams[domain])[0] for domain in rng.choices(domains, shares, k=n)]
 
 
-def labelled(domain: str, flips: bool = False, seed: int = 2024) -> list[tuple[str, int, str]]:
-    """All labelled (text, label, split) of a domain, no text twice. `flips`: most reviews hold a flipping word."""
+def labeled(domain: str, flips: bool = False, seed: int = 2024) -> list[tuple[str, int, str]]:
+    """All labeled (text, label, split) of a domain, no text twice. `flips`: most reviews hold a flipping word."""
     taken, rows = set(), []
     for split, size in SPLITS.items():
         rng = Random(f"{seed} {domain} {split} {flips}")
@@ -341,7 +341,7 @@ def labelled(domain: str, flips: bool = False, seed: int = 2024) -> list[tuple[s
 
 
 def build_reviews(out: Path | None = None) -> None:
-    """Write the labelled sets to `out` (default: the course's data folder), one Parquet file per domain."""
+    """Write the labeled sets to `out` (default: the course's data folder), one Parquet file per domain."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -349,17 +349,17 @@ def build_reviews(out: Path | None = None) -> None:
     out.mkdir(parents=True, exist_ok=True)
     for name in [*V.DOMAINS, "films-flips", "gadgets-flips"]:
         domain, _, flips = name.partition("-")
-        columns = zip(*labelled(domain, bool(flips)), strict=True)
+        columns = zip(*labeled(domain, bool(flips)), strict=True)
         table = pa.table(dict(zip(("text", "label", "split"), columns, strict=True)))
         with settings.replacing(out / f"{name}.parquet") as path:
             pq.write_table(table, path, compression="zstd", compression_level=19)
 
 
 def load_reviews(domain: str = "films", split: str = "train", *, flips: bool = False):
-    """One labelled set as a `datasets.Dataset` with columns `text` and `label` (0 negative, 1 positive).
+    """One labeled set as a `datasets.Dataset` with columns `text` and `label` (0 negative, 1 positive).
 
-    Splits: `train` (4000), `validation` and `test` (1000 each) use the opinion words of the labelled world;
-    `test_novel` (1000) uses only opinion words that no labelled training text contains.
+    Splits: `train` (4000), `validation` and `test` (1000 each) use the opinion words of the labeled world;
+    `test_novel` (1000) uses only opinion words that no labeled training text contains.
     `flips` (films and gadgets only): nine in ten of the places that can hold a word whose polarity depends on the
     domain do hold one.
 

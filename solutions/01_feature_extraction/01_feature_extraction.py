@@ -1528,8 +1528,8 @@ heat.rename(columns={"test": "accuracy, sentiment", "mlm_loss": "masked-LM loss 
 # - **lora** – low-rank updates of rank 8 beside query and value matrices, and a new head (lesson 05 takes them apart).
 #
 # All networks train for the same number of steps. Learning rates were chosen once, on validation data at n = 200, from the
-# grid recorded as `01.learning_rates`. A third of the opinion words never occur in any labelled review: the second
-# panel scores reviews that use only those *novel* words, which the network knows from unlabelled text alone.
+# grid recorded as `01.learning_rates`. A third of the opinion words never occur in any labeled review: the second
+# panel scores reviews that use only those *novel* words, which the network knows from unlabeled text alone.
 #
 # **Predict, then run:** order the five strategies from worst to best at n = 20 labels.
 
