@@ -1,7 +1,6 @@
 """A student's first minutes: a real JupyterLab in a real browser."""
 
 import contextlib
-import json
 import os
 import shutil
 import socket

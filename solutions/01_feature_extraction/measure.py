@@ -175,8 +175,8 @@ MEASUREMENTS = [
     ),
     Measurement(
         id="01.pooling",
-        protocol="Linear probe (C = 1) on the last layer of the pretrained encoder with three poolings, 200 labeled film "
-        "reviews, batches of 100 texts padded to their longest.",
+        protocol="Linear probe (C = 1) on the last layer of the pretrained encoder with three poolings, 200 labeled "
+        "film reviews, batches of 100 texts padded to their longest.",
         run=lambda seed, pooling: lesson.probe_layer(seed, lesson.PROBE_LAYER, "pretrained", pooling),
         conditions=[{"pooling": pooling} for pooling in lesson.POOLINGS],
         seeds=SEEDS,
