@@ -14,7 +14,7 @@ import torch
 from transformers import BertConfig, BertForMaskedLM, DataCollatorForLanguageModeling, PreTrainedTokenizerFast
 
 from course_utils import settings
-from course_utils.backbones.text import quiet
+from course_utils.backbones.resolve import quiet
 from course_utils.datasets.reviews import SPLITS, V, generate_unlabeled, load_reviews
 from course_utils.errors import CourseError
 

@@ -9,7 +9,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from course_utils.backbones.vision import GlyphResNet, InputSpec, TransformersVision, load_vision, quiet
+from course_utils.backbones.resolve import quiet
+from course_utils.backbones.vision import GlyphResNet, InputSpec, TransformersVision, load_vision
 from course_utils.datasets import glyphs
 from course_utils.errors import CourseError
 from course_utils.settings import cache_dir, device, progress, replacing

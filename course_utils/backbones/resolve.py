@@ -1,6 +1,8 @@
-"""Turn the name of a model into a local folder: the embedded default, a local path, or an id of the hub."""
+"""What both worlds need to load a model: a name turned into a local folder, and a transformers that keeps quiet."""
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from course_utils.errors import CourseError
@@ -68,3 +70,19 @@ def _without_hub(name: str, embedded: Path, why: str) -> str:
     except LocalEntryNotFoundError:
         print(f"Using the course's embedded model in place of '{name}' ({why}).")
         return str(embedded)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep transformers from reporting new heads and showing progress bars: a graded cell must not write to stderr."""
+    from transformers.utils import logging
+
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()

@@ -1,11 +1,9 @@
 """The text backbone: a small BERT pretrained on the review world, or any model of the Hugging Face hub."""
 
-import contextlib
 import os
-from collections.abc import Iterator
 
 from course_utils import settings
-from course_utils.backbones.resolve import resolve
+from course_utils.backbones.resolve import quiet, resolve
 from course_utils.errors import CourseError
 
 TASKS = ("encoder", "classification", "mlm")
@@ -49,19 +47,3 @@ def load_text(name: str | None = None, *, task: str = "encoder", num_labels: int
                 "Name a folder with config.json, weights and tokenizer files, as `save_pretrained` writes them.",
             ) from None
     return model.eval(), tokenizer
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Keep transformers from reporting new heads and showing progress bars: a graded cell must not write to stderr."""
-    from transformers.utils import logging
-
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()

@@ -1,6 +1,5 @@
 """Vision backbones: a small torchvision ResNet (BatchNorm or GroupNorm), a small ViT, or any transformers model."""
 
-import contextlib
 import json
 import os
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.models.resnet import BasicBlock, ResNet
 
+from course_utils.backbones.resolve import quiet, resolve
 from course_utils.errors import CourseError
 from course_utils.settings import data_dir
 
@@ -127,7 +127,6 @@ def _find(name: str) -> str:
             f"There is no vision backbone '{name}'.",
             f"Take one of: {', '.join(EMBEDDED)}; or give a local folder or a hub id (owner/model).",
         )
-    from course_utils.backbones.resolve import resolve
 
     return resolve(name, data_dir() / "backbones" / "resnet")
 
@@ -173,19 +172,3 @@ def _input_spec(folder: Path, config: dict) -> InputSpec:
         size = size.get("height") or size["shortest_edge"]
     mean, std = processor.get("image_mean", (0.485, 0.456, 0.406)), processor.get("image_std", (0.229, 0.224, 0.225))
     return InputSpec(tuple(mean), tuple(std), int(size), config.get("num_channels", 3))
-
-
-@contextlib.contextmanager
-def quiet():
-    """Keep transformers' progress bar and load report off standard error; leave its settings as found."""
-    from transformers.utils import logging
-
-    verbosity, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bar:
-            logging.enable_progress_bar()
