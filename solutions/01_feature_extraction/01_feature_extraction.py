@@ -93,7 +93,7 @@ for column, (name, touched) in enumerate(trained.items()):
         fill = trained_color if block in touched else frozen_color
         ax.add_patch(Rectangle((column + 0.1, row), 0.62, 0.82, color=fill))
         ax.text(column + 0.41, row + 0.41, block, ha="center", va="center", fontsize=8,
-                color="white" if block in touched else "#444444")  # fmt: skip
+                color="white" if block in touched else "#444444")
         if "beside" in touched and block.startswith("layer"):
             ax.add_patch(Rectangle((column + 0.76, row), 0.12, 0.82, color=plotting.STRATEGIES["lora"]))
     ax.text(column + 0.41, -0.25, name, ha="center", va="top", fontsize=9)
@@ -189,7 +189,7 @@ with check("01.set_trainable") as c:
     model = nn.Sequential(body, nn.Linear(8, 3))  # body: 4·8 + 8 + 8 + 8 = 56 scalars, head: 8·3 + 3 = 27
     switched = set_trainable(body, False)
     c.that(not any(p.requires_grad for p in body.parameters()), "still_trainable",
-           "A parameter of the frozen part still has requires_grad=True.")  # fmt: skip
+           "A parameter of the frozen part still has requires_grad=True.")
     c.expect(
         switched,
         56,
@@ -201,16 +201,16 @@ with check("01.set_trainable") as c:
             "counts_twice": (112, "You counted each parameter once for every module that contains it. "
                                   "module.parameters() already goes into the children."),
         },
-    )  # fmt: skip
+    )
     c.that(all(p.requires_grad for p in model[1].parameters()), "froze_too_much",
-           "The head was frozen too, although only the body was handed to your function.")  # fmt: skip
+           "The head was frozen too, although only the body was handed to your function.")
     c.expect(set_trainable(body, False), 0, what="Freezing what is frozen already should switch 0 scalars; the result",
              mistakes={"counts_unchanged": (56, "You counted parameters that were in that state already. "
-                                                "Only those that change count as switched.")})  # fmt: skip
+                                                "Only those that change count as switched.")})
     x = torch.randn(16, 4)
     c.that(torch.equal(body(x), body(x)), "dropout_active",
            "Two passes through the frozen part differ: its dropout is still active. "
-           "requires_grad=False does not reach dropout; the train/eval mode does.")  # fmt: skip
+           "requires_grad=False does not reach dropout; the train/eval mode does.")
 
 # %% nbgrader={"grade": true, "grade_id": "set_trainable_hidden", "locked": true, "points": 7, "schema_version": 3, "solution": false, "task": false}
 # Hidden checks run here when your work is graded: other seeds, shapes and edge cases.
@@ -225,30 +225,30 @@ with check("01.set_trainable") as c:
     statistics = body[1].running_mean.clone()
     c.that(torch.equal(body(x), body(x)), "wakes_up",
            "After model.train() the frozen part has active dropout or batch statistics again. Every training loop calls "
-           "model.train(); the frozen part must not follow.")  # fmt: skip
+           "model.train(); the frozen part must not follow.")
     c.that(torch.equal(body[1].running_mean, statistics), "batchnorm_moves",
-           "The running mean of a frozen BatchNorm moved in a forward pass: frozen weights, drifting statistics.")  # fmt: skip
+           "The running mean of a frozen BatchNorm moved in a forward pass: frozen weights, drifting statistics.")
     c.that(not any(part.training for part in body.modules()), "partly_awake",
-           "After model.train() a part of the frozen module is in train mode (its `training` is True).")  # fmt: skip
+           "After model.train() a part of the frozen module is in train mode (its `training` is True).")
     c.that(model[1].training, "froze_too_much", "A part outside the frozen module no longer follows model.train().")
     c.expect(set_trainable(body, True), 3 * 5 + 5 + 10 + 5 * 5 + 5, what="The number of scalars you unfroze")
     c.that(all(p.requires_grad for p in body.parameters()), "not_unfrozen", "set_trainable(…, True) left parameters frozen.")
     c.that(all(m.training for m in body.modules()), "not_awake", "The unfrozen part is not back in train mode.")
     model.eval()
     c.that(not any(m.training for m in model.modules()), "ignores_eval",
-           "After unfreezing, model.eval() no longer reaches the part: its train() is still replaced.")  # fmt: skip
+           "After unfreezing, model.eval() no longer reaches the part: its train() is still replaced.")
     model.train()
     set_trainable(model, False)
     set_trainable(model[2], True)
     model.train()
     c.that(not body.training and not body[2][1].training, "wakes_up",
-           "Unfreezing the head woke the body up: a frozen part must stay in eval mode whatever happens around it.")  # fmt: skip
+           "Unfreezing the head woke the body up: a frozen part must stay in eval mode whatever happens around it.")
     c.that(model[2].training, "not_awake", "A head unfrozen inside a frozen model is not in train mode after model.train().")
     model.eval()
     c.that(not model[2].training, "ignores_eval",
-           "model.eval() no longer reaches an unfrozen head inside a frozen model: the call must be handed on.")  # fmt: skip
+           "model.eval() no longer reaches an unfrozen head inside a frozen model: the call must be handed on.")
     c.that([p.requires_grad for p in model.parameters()] == [False] * 6 + [True] * 2, "still_trainable",
-           "After freezing all and unfreezing the head, exactly the head's two tensors should be trainable.")  # fmt: skip
+           "After freezing all and unfreezing the head, exactly the head's two tensors should be trainable.")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -323,7 +323,7 @@ def masked_mean(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
 with check("01.masked_mean") as c:
     # two tokens and two positions of padding; one token and three of padding
     hidden = torch.tensor([[[1.0, 2.0], [3.0, 4.0], [101.0, 99.0], [7.0, 5.0]],
-                           [[10.0, 20.0], [50.0, 60.0], [0.0, 30.0], [4.0, 2.0]]])  # fmt: skip
+                           [[10.0, 20.0], [50.0, 60.0], [0.0, 30.0], [4.0, 2.0]]])
     mask = torch.tensor([[1, 1, 0, 0], [1, 0, 0, 0]])
     c.expect(
         masked_mean(hidden, mask),
@@ -348,7 +348,7 @@ with check("01.masked_mean") as c:
             "counts_misaligned": ([[2.0, 6.0], [5.0, 20.0]], "The counts, of shape (B,), were broadcast along the features: "
                                                              "column d was divided by the count of text d. Keep them (B, 1)."),
         },
-    )  # fmt: skip
+    )
 
 # %% nbgrader={"grade": true, "grade_id": "masked_mean_hidden", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
 # Hidden checks run here when your work is graded: other seeds, shapes and edge cases.
@@ -366,13 +366,13 @@ with check("01.masked_mean") as c:
     wide = torch.cat([hidden, 50 * torch.randn(4, 9, 5, generator=generator)], dim=1)
     wide_mask = torch.cat([mask, torch.zeros(4, 9, dtype=torch.long)], dim=1)
     c.that(torch.allclose(masked_mean(wide, wide_mask), want, atol=1e-5), "depends_on_padding",
-           "The same texts, padded further, got other vectors. Nothing at a padding position may reach the result.")  # fmt: skip
+           "The same texts, padded further, got other vectors. Nothing at a padding position may reach the result.")
     c.expect(masked_mean(hidden, mask.bool()), want, what="With a boolean mask the result")
     holes = torch.tensor([[0, 1, 0, 1, 0, 0]])
     c.expect(masked_mean(hidden[:1], holes), (hidden[:1, 1] + hidden[:1, 3]) / 2, what="With holes in the mask the result",
              mistakes={"prefix_assumed": (hidden[:1, :2].mean(1), "You took the first n positions, n the number of ones. The "
                                                                   "mask says *which* positions are real; some tokenizers pad "
-                                                                  "on the left.")})  # fmt: skip
+                                                                  "on the left.")})
     empty = masked_mean(hidden[:2], torch.zeros(2, 6, dtype=torch.long))
     c.that(np.array_equal(empty.detach(), np.zeros((2, 5))), "empty_row", "A row without real tokens should give zeros, not NaN or others.")
     half = masked_mean(hidden.half(), mask)
@@ -382,7 +382,7 @@ with check("01.masked_mean") as c:
     c.that(total.requires_grad, "no_gradient", "The result has lost its autograd graph: nothing below it could be trained.")
     total.backward()
     c.that(leaf.grad is not None and leaf.grad[1, 1:].abs().sum() == 0 and leaf.grad[1, 0].abs().sum() > 0, "no_gradient",
-           "The gradient should reach the real tokens and only these.")  # fmt: skip
+           "The gradient should reach the real tokens and only these.")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -445,7 +445,7 @@ def extract_features(model, loader, layer: int = -1, pool=first_token) -> tuple[
 with check("01.extract_features") as c:
     torch.manual_seed(0)
     tiny = BertModel(BertConfig(vocab_size=50, hidden_size=16, num_hidden_layers=2, num_attention_heads=2,
-                                intermediate_size=32, max_position_embeddings=12)).train()  # fmt: skip
+                                intermediate_size=32, max_position_embeddings=12)).train()
     ids = torch.randint(5, 50, (6, 8))
     ids[:, 0] = 2  # every text begins with [CLS]
     batches = [{"input_ids": i, "attention_mask": torch.ones_like(i), "labels": i[:, 1] % 2} for i in ids.split(2)]
@@ -454,33 +454,33 @@ with check("01.extract_features") as c:
     autograd = torch.is_grad_enabled()
     torch.set_grad_enabled(True)  # whatever was found: the exercises below need it
     c.that(autograd, "autograd_left_off", "Your function switched autograd off for everything that runs after it. "
-                                          "`with torch.no_grad():` switches it back on at its end.")  # fmt: skip
+                                          "`with torch.no_grad():` switches it back on at its end.")
     c.that(all(p.requires_grad for p in tiny.parameters()), "model_frozen",
            "Your function froze the model's parameters for good: fine-tuning after it would train nothing. "
-           "Go without the graph, not without the flags.")  # fmt: skip
+           "Go without the graph, not without the flags.")
     c.that(all(set(batch) == {"input_ids", "attention_mask", "labels"} for batch in batches), "batch_changed",
            "Your function took something out of the batches or put something in (the labels?). They belong to the loader, "
-           "which may hand them out again.")  # fmt: skip
+           "which may hand them out again.")
     c.that(isinstance(result, tuple | list) and len(result) == 2, "not_a_pair", "Return two things: features, labels.")
     features, labels = result
     c.that(isinstance(features, torch.Tensor) and isinstance(labels, torch.Tensor), "not_tensors",
            f"features is a {type(features).__name__}, labels a {type(labels).__name__}; return two tensors. "
-           "torch.cat joins a list of tensors.")  # fmt: skip
+           "torch.cat joins a list of tensors.")
     c.expect(labels, ids[:, 1] % 2, what="The tensor of labels",
              mistakes={"last_batch_only": (ids[4:, 1] % 2, "Only the last batch came back. Collect all, then torch.cat."),
                        "stacked": ((ids[:, 1] % 2).view(3, 2), "You stacked the batches along a new axis, which also needs "
-                                                               "batches of equal size. torch.cat joins them.")})  # fmt: skip
+                                                               "batches of equal size. torch.cat joins them.")})
     c.that(tuple(features.shape) != (6, 8, 16), "not_pooled",
-           "You returned a vector for each token, (N, T, D). Pool each batch to one vector per text.")  # fmt: skip
+           "You returned a vector for each token, (N, T, D). Pool each batch to one vector per text.")
     c.that(tuple(features.shape) == (6, 16), "wrong_shape", f"features has shape {tuple(features.shape)}, expected (6, 16).")
     c.that(not features.requires_grad, "graph_kept",
-           "The features still carry an autograd graph: memory grows with the data set. Features need no gradient.")  # fmt: skip
+           "The features still carry an autograd graph: memory grows with the data set. Features need no gradient.")
     c.that(torch.equal(features, extract_features(tiny, batches)[0]), "dropout_active",
-           "Two calls give different features: dropout was active. Which mode is the model in while you extract?")  # fmt: skip
+           "Two calls give different features: dropout was active. Which mode is the model in while you extract?")
     bottom, _ = extract_features(tiny, batches, layer=0)
     c.that(torch.allclose(bottom, bottom[:1].expand_as(bottom)), "layer_ignored",
            "At layer 0, the embeddings, all texts must agree on their first token, [CLS]. Yours differ: does `layer` "
-           "pick from `hidden_states`, where 0 are the embeddings?")  # fmt: skip
+           "pick from `hidden_states`, where 0 are the embeddings?")
 
 # %% nbgrader={"grade": true, "grade_id": "extract_features_hidden", "locked": true, "points": 9, "schema_version": 3, "solution": false, "task": false}
 # Hidden checks run here when your work is graded: other seeds, shapes and edge cases.
@@ -488,7 +488,7 @@ with check("01.extract_features") as c:
 with check("01.extract_features") as c:
     torch.manual_seed(4)
     tiny = BertModel(BertConfig(vocab_size=50, hidden_size=16, num_hidden_layers=3, num_attention_heads=2,
-                                intermediate_size=32, max_position_embeddings=16)).eval()  # fmt: skip
+                                intermediate_size=32, max_position_embeddings=16)).eval()
     ids = torch.randint(5, 50, (7, 9))
     mask = (torch.arange(9) < torch.tensor([9, 4, 7, 2, 5, 9, 3])[:, None]).long()
     labels = torch.tensor([3, 1, 4, 1, 5, 9, 2])
@@ -504,25 +504,25 @@ with check("01.extract_features") as c:
         c.expect(got_labels, labels, what="The labels")
         c.expect(features, hidden_states[-1][:, 0], tol=1e-4, what="The features",
                  mistakes={"mask_not_passed": (unmasked[-1][:, 0], "The model did not get the attention mask: real "
-                                                                   "tokens attended to padding.")})  # fmt: skip
+                                                                   "tokens attended to padding.")})
     c.expect(extract_features(tiny, [whole])[0], features, tol=1e-4, what="With another batch size the result")
     for layer in (1, -2):
         neighbor = hidden_states[layer + 1][:, 0]
         c.expect(extract_features(tiny, [whole], layer=layer)[0], hidden_states[layer][:, 0], tol=1e-4,
                  what=f"At layer={layer} the result",
                  mistakes={"layer_off_by_one": (neighbor, "You took the layer after the one asked for: hidden_states[0] "
-                                                          "are the embeddings, hidden_states[1] is the first layer.")})  # fmt: skip
+                                                          "are the embeddings, hidden_states[1] is the first layer.")})
     last = lambda hidden, mask: hidden[torch.arange(len(hidden)), mask.sum(1) - 1]
     want = last(hidden_states[-1], mask)
     c.expect(extract_features(tiny, one_by_one, pool=last)[0], want, tol=1e-4, what="With pool=last token the result",
-             mistakes={"pool_ignored": (hidden_states[-1][:, 0], "You ignored `pool` and took the first token.")})  # fmt: skip
+             mistakes={"pool_ignored": (hidden_states[-1][:, 0], "You ignored `pool` and took the first token.")})
     whole["labels"] = torch.arange(7)
     shuffling = torch.utils.data.DataLoader([{k: v[i] for k, v in whole.items()} for i in range(7)], batch_size=2, shuffle=True)
     torch.manual_seed(0)
     features, order = extract_features(tiny, shuffling)
     c.that(sorted(order.tolist()) == list(range(7)) and torch.allclose(features, hidden_states[-1][order, 0], atol=1e-4),
            "two_passes", "With a loader that shuffles, features and labels do not belong together: do you go through the "
-                         "loader twice? Each pass has another order. Take both from the same pass.")  # fmt: skip
+                         "loader twice? Each pass has another order. Take both from the same pass.")
     tiny.train()
     try:
         extract_features(tiny, [whole], layer=99)
@@ -582,18 +582,18 @@ with check("01.linear_probe") as c:
     with c.unchanged(x, new_x):
         result = linear_probe(x, y, new_x, new_y)
     c.that(isinstance(result, dict) and {"train_accuracy", "test_accuracy", "predictions"} <= set(result), "wrong_keys",
-           "Return a dict with the keys train_accuracy, test_accuracy and predictions.")  # fmt: skip
+           "Return a dict with the keys train_accuracy, test_accuracy and predictions.")
     predictions = np.asarray(result["predictions"])
     c.that(predictions.shape == (20,), "wrong_shape", f"predictions has shape {predictions.shape}, expected (20,).")
     c.that(set(predictions.tolist()) <= {0, 1}, "not_labels", "predictions should hold labels, here 0 or 1, not scores.")
     share = np.mean(predictions == new_y)
     c.that(share > 0.7, "does_not_learn", "The probe hardly beats guessing on two well separated classes.")
     c.expect(result["test_accuracy"], share, what="test_accuracy, held against your predictions,",
-             mistakes={"percent": (100 * share, "Accuracy is a share between 0 and 1 here.")})  # fmt: skip
+             mistakes={"percent": (100 * share, "Accuracy is a share between 0 and 1 here.")})
     many = np.tile(new_x, (10, 1))
     straight, flipped = (np.asarray(linear_probe(x, y, many, np.tile(labels, 10))["predictions"]) for labels in (new_y, 1 - new_y))
     c.that(np.array_equal(flipped, straight), "trained_on_test",
-           "The predictions changed with the *test labels*: your probe was fitted on the test set.")  # fmt: skip
+           "The predictions changed with the *test labels*: your probe was fitted on the test set.")
 
 # %% nbgrader={"grade": true, "grade_id": "linear_probe_hidden", "locked": true, "points": 6, "schema_version": 3, "solution": false, "task": false}
 # Hidden checks run here when your work is graded: other seeds, shapes and edge cases.
@@ -612,21 +612,21 @@ with check("01.linear_probe") as c:
     alone = np.asarray(linear_probe(x, y, new_x[:6], new_y[:6])["predictions"])
     c.that(np.array_equal(among, predictions) and np.array_equal(alone, predictions[:6]), "scaler_saw_test",
            "The predictions for the same rows changed with the *other* test rows: the scaler was fitted on test data. "
-           "Fit it on the training set alone.")  # fmt: skip
+           "Fit it on the training set alone.")
     units = np.array([1e-6, 1.0, 1e4, 1.0])
     rescaled = np.asarray(linear_probe(x * units, y, new_x * units, new_y)["predictions"])
     c.that(np.array_equal(rescaled, predictions), "not_scaled",
            "Measuring a feature in other units changed the predictions: each feature needs its own mean and standard "
-           "deviation, and the test rows need the same treatment as the training rows.")  # fmt: skip
+           "deviation, and the test rows need the same treatment as the training rows.")
     skewed = np.r_[np.zeros(50, dtype=int), np.ones(10, dtype=int)]
     rows = rng.normal(size=(60, 4)) + 1.5 * skewed[:, None]
     weak = np.asarray(linear_probe(rows, skewed, rows, skewed, C=1e-6)["predictions"])
     c.that((weak == 0).all(), "C_ignored",
            "With C = 1e-6 (very strong regularization) the probe should fall back on the majority class. Does C arrive, "
-           "as it is, in LogisticRegression?")  # fmt: skip
+           "as it is, in LogisticRegression?")
     c.expect(linear_probe(rows, skewed, new_x, new_y, C=10.0)["train_accuracy"],
              np.mean(np.asarray(linear_probe(rows, skewed, rows, skewed, C=10.0)["predictions"]) == skewed),
-             what="train_accuracy")  # fmt: skip
+             what="train_accuracy")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -680,7 +680,7 @@ recorded = record_frame("01.layer_probe")
 fig = plotting.learning_curves(
     live, "layer", "test", by="weights", recorded=recorded, percent=True, title="Pretrained layers know sentiment, random ones hardly do",
     xlabel="layer (0 = embeddings)", ylabel="probe accuracy, test set (%)",
-)  # fmt: skip
+)
 plotting.show(fig)
 
 # %% [markdown]
@@ -780,7 +780,7 @@ with check("01.accumulate_epoch") as c:
     # loss of a sample: (w − x)² / 2, so at w = 0 the mean gradient of a window is minus the mean of its samples
     seen = []
     steps = accumulate_epoch([w], batches, lambda x: ((w - x) ** 2 / 2).sum(), 2,
-                             lambda: seen.append(0.0 if w.grad is None else w.grad.item()))  # fmt: skip
+                             lambda: seen.append(0.0 if w.grad is None else w.grad.item()))
     c.expect(
         seen,
         [-4.0, -20.0],
@@ -811,12 +811,12 @@ with check("01.accumulate_epoch") as c:
             "cleared_before_step": ([0.0, 0.0], "There was no gradient when step() was called: you cleared it before, or "
                                                 "backward() never ran."),
         },
-    )  # fmt: skip
+    )
     c.expect(steps, 2, what="The number of steps", mistakes={
         "steps_floor": (1, "You return 3 // 2 = 1, but the shorter window at the end is a step too."),
         "steps_from_zero": (0, "You return 0, though step() was called twice: is the counter raised?"),
         "returns_batches": (3, "You return the number of micro-batches, not of steps."),
-    })  # fmt: skip
+    })
 
 # %% nbgrader={"grade": true, "grade_id": "accumulate_epoch_hidden", "locked": true, "points": 8, "schema_version": 3, "solution": false, "task": false}
 # Hidden checks run here when your work is graded: other seeds, shapes and edge cases.
@@ -840,7 +840,7 @@ with check("01.accumulate_epoch") as c:
         return torch.autograd.grad(((samples[:, :3] @ weight - samples[:, 3]) ** 2).mean(), weight)[0]
 
     for sizes, accumulation in (((5, 5, 5, 5, 3), 2), ((8, 2, 8, 5), 2), ((1, 7, 4, 11), 3), ((23,), 4), ((6, 6, 6, 5), 1),
-                                ((6, 6, 6, 5), 2)):  # fmt: skip
+                                ((6, 6, 6, 5), 2)):
         micro = list(data.split(sizes))
         windows = [micro[i : i + accumulation] for i in range(0, len(micro), accumulation)]
         want = torch.stack([gradient(torch.cat(window)) for window in windows])
@@ -857,22 +857,22 @@ with check("01.accumulate_epoch") as c:
                                    "start too."),
             "stale_start_of_mean": (want + 100 * torch.eye(len(want))[:, :1], "Your first window holds gradients that were "
                                     "there before the epoch began: clear at the start too."),
-        }  # fmt: skip
+        }
         mistakes = {slug: pair for slug, pair in mistakes.items() if not torch.allclose(pair[0], want, rtol=1e-3, atol=1e-3)}
         case = f"With micro-batches of {sizes} samples, {accumulation} a step,"
         for batches in (micro, iter(micro)):
             weight.grad = torch.full_like(weight, 100.0)
             got, losses, hoarded = [], [], []
             steps = accumulate_epoch([weight, unused], batches, loss_sum, accumulation,
-                                     lambda: got.append(torch.zeros(3) if weight.grad is None else weight.grad.clone()))  # fmt: skip
+                                     lambda: got.append(torch.zeros(3) if weight.grad is None else weight.grad.clone()))
             c.that(len(got) != len(windows) + 1, "empty_window",
-                   f"{case} there was one step too many: nothing is left over when the last window is full.")  # fmt: skip
+                   f"{case} there was one step too many: nothing is left over when the last window is full.")
             c.expect(steps, len(windows), what=f"{case} the step count")
             c.expect(torch.stack(got), want, tol=1e-4, what=f"{case} the gradient", mistakes=mistakes)
             c.that(weight.grad is None or not weight.grad.any(), "left_over", "Gradients are left over after the epoch.")
             c.that(not hoarded, "graphs_hoarded",
                    "A micro-batch's graph was still alive when the next one was computed: accumulation saved no memory. "
-                   "Call backward() on each micro-batch at once.")  # fmt: skip
+                   "Call backward() on each micro-batch at once.")
     got.clear()
     c.expect(accumulate_epoch([weight], [], loss_sum, 2, lambda: got.append(0)), 0, what="For no batches the step count")
     c.that(not got, "empty_window", "step() was called although there was no batch at all.")
@@ -942,7 +942,7 @@ with check("01.class_weights") as c:
             "integer_division": ([0.0, 2.0], "You divided integers by //, which cuts off the fraction."),
             "per_sample": ([2 / 3, 2 / 3, 2 / 3, 2.0], "You returned a weight for each sample; one for each class was asked."),
         },
-    )  # fmt: skip
+    )
     w = torch.tensor([2 / 3, 2.0])
     probabilities = torch.tensor([[1 / 2, 1 / 2], [1 / 4, 3 / 4], [7 / 8, 1 / 8]])  # of the true class: 1/2, 1/4, 1/8
     y = torch.tensor([0, 0, 1])
@@ -962,7 +962,7 @@ with check("01.class_weights") as c:
                               "You applied softmax before the cross entropy, which takes logits and applies it itself."),
             "not_normalized": (8 / 3 * ln2 - 10 / 9, "You treated logits as log-probabilities: log_softmax makes them such."),
         },
-    )  # fmt: skip
+    )
 
 # %% nbgrader={"grade": true, "grade_id": "class_weights_hidden", "locked": true, "points": 6, "schema_version": 3, "solution": false, "task": false}
 # Hidden checks run here when your work is graded: other seeds, shapes and edge cases.
@@ -976,24 +976,24 @@ with check("01.class_weights") as c:
     c.expect(w * torch.bincount(y), torch.full((4,), 16.0), tol=1e-4, what="Each class's total weight")
     for gap in ([0, 2], [0, 1]):  # in the middle, at the end
         c.raises(lambda gap=gap: class_weights(torch.tensor(gap), 3), ValueError, "empty_class",
-                 f"With 3 classes and labels {gap} one class has no sample: raise ValueError, its weight would be infinite.")  # fmt: skip
+                 f"With 3 classes and labels {gap} one class has no sample: raise ValueError, its weight would be infinite.")
     logits = torch.randn(64, 4, generator=generator)
     each = -logits.log_softmax(1)[torch.arange(64), y]
     soft = -logits.softmax(1).log_softmax(1)[torch.arange(64), y]
     c.expect(weighted_cross_entropy(logits, y, w), (w[y] * each).sum() / 64, what="The loss of the whole set",
              mistakes={"softmax_twice": ((w[y] * soft).mean(), "You applied softmax before the cross entropy, which takes "
                                                                "logits and applies it itself."),
-                       "unweighted": (each.mean(), "The weights have no effect on your loss.")})  # fmt: skip
+                       "unweighted": (each.mean(), "The weights have no effect on your loss.")})
     part = slice(0, 10)
     c.expect(weighted_cross_entropy(logits[part], y[part], w), (w[y[part]] * each[part]).sum() / 10, what="The loss of a batch",
              mistakes={"divided_by_weights": ((w[y[part]] * each[part]).sum() / w[y[part]].sum(),
-                                              "You divided by the sum of the batch's weights; divide by its size.")})  # fmt: skip
+                                              "You divided by the sum of the batch's weights; divide by its size.")})
     batches = [weighted_cross_entropy(logits[i : i + 16], y[i : i + 16], w) for i in range(0, 64, 16)]
     c.expect(sum(batches) / 4, (w[y] * each).sum() / 64, what="The mean over equal batches, which should be the full loss,")
     leaf = torch.zeros(2, 4, requires_grad=True)
     loss = weighted_cross_entropy(leaf, y[:2], w)
     c.that(isinstance(loss, torch.Tensor) and loss.requires_grad, "no_gradient",
-           "Your loss is a plain number: no gradient can reach the logits. Return the tensor.")  # fmt: skip
+           "Your loss is a plain number: no gradient can reach the logits. Return the tensor.")
     loss.backward()
     c.that(leaf.grad is not None and leaf.grad.abs().sum() > 0, "no_gradient", "No gradient reaches the logits.")
 ### END HIDDEN TESTS
@@ -1071,7 +1071,7 @@ with check("01.macro_f1") as c:
             "undefined_is_nan": (math.nan, "0 / 0 came up (a class that is never predicted has no precision). "
                                            "2TP / (2TP + FP + FN) is 0 there."),
         },
-    )  # fmt: skip
+    )
 
 # %% nbgrader={"grade": true, "grade_id": "macro_f1_hidden", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
 # Hidden checks run here when your work is graded: other seeds, shapes and edge cases.
@@ -1088,13 +1088,13 @@ with check("01.macro_f1") as c:
             c.expect(macro_f1(y, p, classes), want, what=f"For {size} random labels of {classes} classes the result")
     c.expect(macro_f1(np.array([0, 0]), np.array([0, 0]), 2), 0.5, what="With a class that occurs nowhere the result",
              mistakes={"absent_class_skipped": (1.0, "You averaged over the classes that occur; all num_classes count."),
-                       "undefined_is_nan": (math.nan, "A class that occurs nowhere gave 0 / 0. It counts 0.")})  # fmt: skip
+                       "undefined_is_nan": (math.nan, "A class that occurs nowhere gave 0 / 0. It counts 0.")})
     c.expect(macro_f1(np.array([0, 0, 1]), np.array([0, 2, 1]), 3), (2 / 3 + 1 + 0) / 3,
              what="With a class that is predicted but never true the result",
              mistakes={"absent_class_skipped": ((2 / 3 + 1) / 2, "You averaged over the classes that are true somewhere; "
-                                                                 "all num_classes count.")})  # fmt: skip
+                                                                 "all num_classes count.")})
     c.that(isinstance(macro_f1(torch.tensor([0, 1]), torch.tensor([0, 1]), 2), float), "not_a_float",
-           "Return a Python float, also for tensors.")  # fmt: skip
+           "Return a Python float, also for tensors.")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -1156,9 +1156,9 @@ with check("01.mcc") as c:
             "sign": ((3 * 4 + 2 * 1) / root, "The errors FP·FN are subtracted, not added."),
             "wrong_pairs": ((3 * 2 - 4 * 1) / root, "The numerator pairs TP with TN and FP with FN."),
         },
-    )  # fmt: skip
+    )
     c.expect(mcc(y, np.ones(10, dtype=int)), 0.0, what="For a constant prediction the result",
-             mistakes={"undefined_is_nan": (math.nan, "0 / 0: a constant prediction correlates with nothing. Return 0.0.")})  # fmt: skip
+             mistakes={"undefined_is_nan": (math.nan, "0 / 0: a constant prediction correlates with nothing. Return 0.0.")})
 
 # %% nbgrader={"grade": true, "grade_id": "mcc_hidden", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
 # Hidden checks run here when your work is graded: other seeds, shapes and edge cases.
@@ -1180,19 +1180,19 @@ with check("01.mcc") as c:
                                                             "is one correlation over all classes."),
             "labels_as_numbers": (np.corrcoef(y, p)[0, 1], "You correlated the labels as if they were quantities: class 2 is "
                                                            "not twice class 1. Use the second formula."),
-        }  # fmt: skip
+        }
         with mock.patch.dict(sys.modules, {"sklearn": None, "sklearn.metrics": None}):
             c.expect(mcc(y, p), want, what=f"For {classes} classes the result", mistakes=several if classes > 2 else None)
     c.expect(mcc(np.array([7, 7, -1]), np.array([7, 7, -1])), 1.0, what="For a perfect prediction of labels 7 and -1 the result")
     y, p = np.array([7, 7, -1, -1, -1]), np.array([7, 3, -1, -1, 7])
     c.that(abs(mcc(y, p) - library_mcc(y, p)) < 1e-6, "labels_assumed",
            "With labels 7, 3 and -1, of which 3 is only ever predicted, the result is off. Labels are any integers: the "
-           "classes are those that occur in `y` or in `p`.")  # fmt: skip
+           "classes are those that occur in `y` or in `p`.")
     c.expect(mcc(np.zeros(4, dtype=int), np.array([0, 1, 0, 1])), 0.0, what="With one class only the result")
     large = np.arange(200_000, dtype=np.int32) % 2
     c.that(abs(mcc(large, 1 - large) + 1) < 1e-6, "overflow",
            "For 200,000 reversed labels the result is not -1: a product of counts has left the range of its integer type. "
-           "Count in float.")  # fmt: skip
+           "Count in float.")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -1253,7 +1253,7 @@ with check("01.auroc") as c:
             "gini": (7 / 12, "This is the Gini coefficient, 2·AUROC − 1: ties and losses were subtracted."),
             "average_precision": ((1 + 2 / 3 + 3 / 5) / 3, "This is the average precision, the area under another curve."),
         },
-    )  # fmt: skip
+    )
 
 # %% nbgrader={"grade": true, "grade_id": "auroc_hidden", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
 # Hidden checks run here when your work is graded: other seeds, shapes and edge cases.
@@ -1273,7 +1273,7 @@ with check("01.auroc") as c:
     c.expect(auroc(np.array([0, 1]), np.array([0.5, 0.5])), 0.5, what="With all scores equal the result")
     for label in (1, 0):
         c.raises(lambda label=label: auroc(np.full(3, label), np.arange(3.0)), ValueError, "one_class",
-                 f"With labels {label} only there is no pair to compare: raise ValueError.")  # fmt: skip
+                 f"With labels {label} only there is no pair to compare: raise ValueError.")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -1333,7 +1333,7 @@ with check("01.early_stopping") as c:
             "off_by_one_late": (6, "You waited one epoch too long: stop when the counter *reaches* patience."),
             "off_by_one_early": (4, "You stopped one epoch early: patience counts epochs without improvement."),
         },
-    )  # fmt: skip
+    )
 
 # %% nbgrader={"grade": true, "grade_id": "early_stopping_hidden", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
 # Hidden checks run here when your work is graded: other seeds, shapes and edge cases.
@@ -1341,17 +1341,17 @@ with check("01.early_stopping") as c:
 with check("01.early_stopping") as c:
     c.expect(early_stopping([5.0, 4.0, 3.0, 2.0], 2), 3, what="If every epoch improves, the result",
              mistakes={"returns_length": (4, "Return the last index, not the number of epochs."),
-                       "never_stops_minus_one": (-1, "If training never stops early, return the index of the last epoch.")})  # fmt: skip
+                       "never_stops_minus_one": (-1, "If training never stops early, return the index of the last epoch.")})
     c.expect(early_stopping([3.0, 2.0, 2.5, 1.0, 1.5, 1.2, 1.1, 0.1], 3), 6, what="With an improvement in between, the result",
              mistakes={"counter_not_reset": (5, "You added up all epochs without improvement. An improvement sets the "
                                                 "counter back to 0."),
-                       "looked_ahead": (7, "You looked for the best of *all* epochs, but training had stopped before it.")})  # fmt: skip
+                       "looked_ahead": (7, "You looked for the best of *all* epochs, but training had stopped before it.")})
     c.expect(early_stopping([1.0, 1.0, 1.0, 0.5], 2), 2, what="With equal losses the result",
-             mistakes={"equal_counts": (3, "You took an equal loss for an improvement.")})  # fmt: skip
+             mistakes={"equal_counts": (3, "You took an equal loss for an improvement.")})
     c.expect(early_stopping([1.0, float("nan"), float("nan"), 0.5], 2), 2, what="With NaN losses the result",
-             mistakes={"nan_improves": (3, "A NaN loss reset your counter. NaN is no improvement.")})  # fmt: skip
+             mistakes={"nan_improves": (3, "A NaN loss reset your counter. NaN is no improvement.")})
     c.expect(early_stopping([float("nan"), 3.0, 2.0, 1.0], 2), 3, what="With NaN at the start the result",
-             mistakes={"nan_is_best": (2, "A NaN at the start became your best loss, and nothing is lower than NaN.")})  # fmt: skip
+             mistakes={"nan_is_best": (2, "A NaN at the start became your best loss, and nothing is lower than NaN.")})
     c.expect(early_stopping([2.0, 3.0], 1), 1, what="With patience 1 the result")
     c.expect(early_stopping([2.0], 5), 0, what="For a single epoch the result")
     c.expect(early_stopping(np.array([2.0, 1.0, 1.5, 1.4, 1.3]), 3), 4, what="For an array the result")
@@ -1430,7 +1430,7 @@ def build_trainer(model, tokenizer, train_set, validation_set, output_dir) -> Tr
 # %% nbgrader={"grade": true, "grade_id": "build_trainer_check", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 with check("01.build_trainer") as c, tempfile.TemporaryDirectory() as folder:
     tiny = BertForSequenceClassification(BertConfig(vocab_size=20, hidden_size=8, num_hidden_layers=1, num_attention_heads=1,
-                                                    intermediate_size=8, max_position_embeddings=8))  # fmt: skip
+                                                    intermediate_size=8, max_position_embeddings=8))
     row = {"input_ids": [[2, 5, 6]] * 4, "attention_mask": [[1, 1, 1]] * 4, "labels": [0, 1, 0, 1]}
     train_rows, validation_rows = Dataset.from_dict(row), Dataset.from_dict(row)
     trainer = build_trainer(tiny, None, train_rows, validation_rows, folder)
@@ -1438,45 +1438,45 @@ with check("01.build_trainer") as c, tempfile.TemporaryDirectory() as folder:
     c.that(trainer.state.global_step == 0, "already_trained", "Your function trained already. Return the Trainer untrained.")
     args = trainer.args
     c.that(str(args.eval_strategy.value) == "epoch", "no_evaluation",
-           "Without eval_strategy='epoch' nothing is evaluated, so nothing can be best.")  # fmt: skip
+           "Without eval_strategy='epoch' nothing is evaluated, so nothing can be best.")
     c.that(trainer.eval_dataset is validation_rows, "evaluates_on_train" if trainer.eval_dataset is train_rows else "no_eval_set",
-           "The trainer must be evaluated on the validation set, not on what it trains on.")  # fmt: skip
+           "The trainer must be evaluated on the validation set, not on what it trains on.")
     c.that(trainer.train_dataset is train_rows, "wrong_train_set", "The trainer must train on the training set.")
     patience = [f.early_stopping_patience for f in trainer.callback_handler.callbacks if isinstance(f, EarlyStoppingCallback)]
     c.that(patience, "best_is_not_early",
            "Nothing stops this trainer early: load_best_model_at_end picks the best model after *all* epochs. "
-           "Early stopping is a callback.")  # fmt: skip
+           "Early stopping is a callback.")
 
 # %% nbgrader={"grade": true, "grade_id": "build_trainer_hidden", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
 # Hidden checks run here when your work is graded: other seeds, shapes and edge cases.
 ### BEGIN HIDDEN TESTS
 with check("01.build_trainer") as c, tempfile.TemporaryDirectory() as folder:
     tiny = BertForSequenceClassification(BertConfig(vocab_size=20, hidden_size=8, num_hidden_layers=1, num_attention_heads=1,
-                                                    intermediate_size=8, max_position_embeddings=8))  # fmt: skip
+                                                    intermediate_size=8, max_position_embeddings=8))
     row = {"input_ids": [[2, 5, 6]] * 4, "attention_mask": [[1, 1, 1]] * 4, "labels": [0, 1, 0, 1]}
     row = {key: value * 160 for key, value in row.items()}  # 640 samples: 20 batches of 32, 200 in ten epochs
     words = BertTokenizerFast(vocab={"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "[MASK]": 4, "good": 5})
     trainer = build_trainer(tiny, words, Dataset.from_dict(row), Dataset.from_dict(row), folder)
     args = trainer.args
     c.that(trainer.processing_class is words, "tokenizer_lost",
-           "The tokenizer did not arrive: pass it as `processing_class` (formerly `tokenizer`).")  # fmt: skip
+           "The tokenizer did not arrive: pass it as `processing_class` (formerly `tokenizer`).")
     c.that(args.load_best_model_at_end and args.metric_for_best_model in ("loss", "eval_loss") and not args.greater_is_better,
-           "best_not_restored", "At the end the model with the lowest validation loss must be restored.")  # fmt: skip
+           "best_not_restored", "At the end the model with the lowest validation loss must be restored.")
     c.that(str(args.save_strategy.value) == "epoch", "not_saved", "Save once per epoch: only what was saved can be restored.")
     c.that(str(args.output_dir) == folder, "output_dir_ignored", "Checkpoints belong into `output_dir`.")
     c.expect(args.get_warmup_steps(200), 20, what="Out of 200 steps, the number of warmup steps",
              mistakes={"no_warmup": (0, "There is no warmup."),
-                       "ten_steps": (10, "You set 10 steps of warmup; 10 % of all steps were asked.")})  # fmt: skip
+                       "ten_steps": (10, "You set 10 steps of warmup; 10 % of all steps were asked.")})
     patience = [f.early_stopping_patience for f in trainer.callback_handler.callbacks if isinstance(f, EarlyStoppingCallback)]
     c.expect(patience, [2], what="The list of early stopping's patience",
              mistakes={"default_patience": ([1], "The patience of early stopping is 1, its default; 2 was asked."),
-                       "twice": ([2, 2], "Early stopping was added twice.")})  # fmt: skip
+                       "twice": ([2, 2], "Early stopping was added twice.")})
     c.expect(
         {"learning_rate": args.learning_rate, "weight_decay": args.weight_decay, "epochs": args.num_train_epochs,
          "batch": args.per_device_train_batch_size, "seed": args.seed},
         {"learning_rate": 3e-4, "weight_decay": 0.01, "epochs": 10, "batch": 32, "seed": 0}, tol=1e-9,
         what="Of the settings, the value",
-    )  # fmt: skip
+    )
     c.that(args.report_to in ([], "none", ["none"]) and args.disable_tqdm, "reports", "Switch reporting services and tqdm off.")
 ### END HIDDEN TESTS
 
@@ -1605,7 +1605,7 @@ for metric, title in (("test", "A few dozen labels: probe. More: fine-tune, full
     fig = plotting.learning_curves(
         live, "n", metric, by="strategy", recorded=recorded, log_x=True, percent=True, title=title,
         xlabel="labeled film reviews", ylabel="accuracy, test set (%)" if metric == "test" else "accuracy, novel words (%)",
-    )  # fmt: skip
+    )
     plotting.show(fig)
 
 # %% [markdown]
