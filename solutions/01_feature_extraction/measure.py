@@ -214,6 +214,12 @@ MEASUREMENTS = [
                 unit="nats",
             ),
             Claim(
+                id="01.hot_rate_hides",
+                statement="Sentiment accuracy at 1e-3 is within 3 points of that at 3e-4.",
+                effect=difference("test", {"lr": 1e-3}, {"lr": 3e-4}),
+                within=(-3.0, 3.0),
+            ),
+            Claim(
                 id="01.small_rate_keeps",
                 statement="At a learning rate of 2e-5 the masked-LM loss stays within 0.1.",
                 effect=difference("mlm_loss", {"lr": 2e-5}, {"lr": 0.0}, scale=1),
