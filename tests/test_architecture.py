@@ -12,7 +12,7 @@ FLOORS = [
     {"torchvision_repair", "errors"},
     {"settings"},
     {"datasets", "backbones", "experiments"},
-    {"loaders", "training", "records", "plotting", "checks"},
+    {"loaders", "training", "records", "plotting", "checks", "retention"},
     {"claims", "doctor"},
     {"authoring"},
     {"grading"},

@@ -23,45 +23,23 @@ def weights(layer, kind):
     return {"layer": layer, "weights": kind}
 
 
-def masked_lm_loss(model, tokenizer, n=400):
-    """Mean masked-LM loss over n film reviews, 15 % of the tokens masked, the same masks each time."""
-    import torch
-    from transformers import DataCollatorForLanguageModeling
-
-    from course_utils.datasets import load_reviews, take
-
-    texts = take(load_reviews("films", "test"), n, 0)["text"]
-    collate = DataCollatorForLanguageModeling(tokenizer, mlm_probability=0.15, seed=0)
-    encoded = [{"input_ids": tokenizer(text, truncation=True, max_length=64)["input_ids"]} for text in texts]
-    total, count = 0.0, 0
-    model.eval()
-    with torch.no_grad():
-        for start in range(0, n, 100):
-            batch = collate(encoded[start : start + 100])
-            masked = int((batch["labels"] != -100).sum())
-            total += model(**batch).loss.item() * masked
-            count += masked
-    return total / count
-
-
 def forgetting(seed, lr, n=200, steps=150):
     """Fine-tune on sentiment at one learning rate; test accuracy, and MLM loss under the head of the pretraining."""
     from course_utils.backbones import load_text
     from course_utils.datasets import load_reviews, take
     from course_utils.loaders import text_loader
+    from course_utils.retention import masked_lm_loss
     from course_utils.settings import seed_everything
     from course_utils.training import evaluate, fit
 
     seed_everything(seed)
-    source, tokenizer = load_text(task="mlm")
-    model, _ = load_text(task="classification")
+    model, tokenizer = load_text(task="classification")
     train = take(load_reviews("films", "train"), n, seed)
     if lr:
         loader = text_loader(train, tokenizer, batch_size=32, shuffle=True, seed=seed)
         fit(model, loader, lr=lr, max_steps=steps, warmup_steps=0.1, seed=seed, show_progress=False)
-    source.bert.load_state_dict({k: v for k, v in model.bert.state_dict().items() if "pooler" not in k})
     accuracy = evaluate(model, text_loader(load_reviews("films", "test"), tokenizer, batch_size=100))["accuracy"]
-    return {"test": accuracy, "mlm_loss": masked_lm_loss(source, tokenizer)}
+    return {"test": accuracy, "mlm_loss": masked_lm_loss(model)}
 
 
 MEASUREMENTS = [
