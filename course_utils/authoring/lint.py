@@ -2,6 +2,7 @@
 
 import ast
 import builtins
+import contextlib
 import re
 import symtable
 import warnings
@@ -222,9 +223,12 @@ def _structure(notebook: NotebookNode) -> Iterator[tuple[str, str, str]]:
     except SyntaxError:
         return
     start = 0
+    earlier: set[str] = set()
     for exercise in found:
-        for rule, text in _exercise(exercise, given):
+        for rule, text in _exercise(exercise, given, earlier):
             yield place(exercise.solution), rule, text
+        with contextlib.suppress(SyntaxError):
+            earlier |= bound_names(python(exercise.solution))
         own = [cells.index(c) for c in [exercise.solution, *exercise.checks, *exercise.hidden]]
         first_check = min(own[1:], default=own[0] + 1)
         prose = "\n".join(c.source for c in cells[start:first_check] if c.cell_type == "markdown")
@@ -233,7 +237,9 @@ def _structure(notebook: NotebookNode) -> Iterator[tuple[str, str, str]]:
         start = max(own) + 1
 
 
-def _exercise(exercise: Exercise, given: set[str]) -> Iterator[tuple[str, str]]:
+def _exercise(exercise: Exercise, given: set[str], earlier: set[str]) -> Iterator[tuple[str, str]]:
+    # A solution may fall back on an earlier exercise; that no check makes it do so shows in the audit, which runs each
+    # exercise without the others.
     if not re.fullmatch(r"[a-z][a-z0-9_]*", str(exercise.name)):
         yield "grade-id", f"the grade id '{exercise.name}' is not lower_case_with_underscores"
     if not exercise.checks:
@@ -263,7 +269,7 @@ def _exercise(exercise: Exercise, given: set[str]) -> Iterator[tuple[str, str]]:
     try:
         own = bound_names(python(exercise.solution))
         for cell in [exercise.solution, *exercise.checks, *exercise.hidden]:
-            unknown = free_names(python(cell)) - given - (set() if cell is exercise.solution else own)
+            unknown = free_names(python(cell)) - given - (earlier if cell is exercise.solution else own)
             if unknown:
                 names = ", ".join(sorted(unknown))
                 yield (
