@@ -6,7 +6,8 @@ import pytest
 from rich.console import Console
 from test_lint import IN_CHECK, write_toy
 
-from course_utils.authoring.audit import audit, audit_table, read_answers
+from course_utils.authoring.answers import edited, read_answers
+from course_utils.authoring.audit import audit, audit_table
 from course_utils.errors import CourseError
 
 GOOD = """\"\"\"Answers to 01.double.\"\"\"
@@ -166,7 +167,7 @@ def test_bad_input(tmp_path):
 
 def test_reading_a_bank(tmp_path):
     (tmp_path / "double.py").write_text(GOOD)
-    answers = list(read_answers(tmp_path / "double.py", "01"))
+    answers = list(read_answers(tmp_path / "double.py", "01", ""))
     assert [(a.kind, a.label, a.verdict, a.says) for a in answers] == [
         ("wrong", "squared", "01.double.squared", ("You squared",)),
         ("wrong", "different (half)", "01.double.different", ("largest difference",)),
@@ -179,3 +180,47 @@ def test_reading_a_bank(tmp_path):
         and answers[0].where == "answers/double.py:2"
         and "return x * x" in answers[0].code
     )
+
+
+SOLUTION = "def double(x):\n    y = x\n    y = y + x\n    return y"
+EDITS = """# %% wrong once
+#-    y = y + x
+
+# %% wrong thrice (two places)
+#-    y = x
+#+    y = x
+#+    y = y + x
+
+#-    return y
+#+    return y * 1
+
+# %% wrong bare
+# edits: short
+#-    return 2 * x
+#+    2 * x
+
+# %% right short
+def double(x):
+    return 2 * x
+"""
+
+
+def test_an_answer_may_be_an_edit_of_the_solution_or_of_a_right_answer(tmp_path):
+    (tmp_path / "double.py").write_text(EDITS)
+    code = {a.label: a.code for a in read_answers(tmp_path / "double.py", "01", SOLUTION)}
+    assert code["once"] == "def double(x):\n    y = x\n    return y"
+    assert code["thrice (two places)"] == ("def double(x):\n    y = x\n    y = y + x\n    y = y + x\n    return y * 1")
+    assert code["bare"].strip() == "def double(x):\n    2 * x"
+
+
+@pytest.mark.parametrize(("line", "count"), [("    z = x", 0), ("y = x", 0), ("    pass", 2)])
+def test_an_edit_that_fits_nowhere_or_twice_is_refused(line, count):
+    base = SOLUTION + "\n    pass\n    pass"
+    with pytest.raises(CourseError, match=f"occur {count} times, beginning with `{line.strip()}`"):
+        edited(base, [f"#-{line}", "#+    new"], "answers/double.py:1")
+
+
+def test_an_edit_of_an_unknown_answer_is_refused(tmp_path):
+    (tmp_path / "double.py").write_text(EDITS.replace("edits: short", "edits: long"))
+    with pytest.raises(CourseError, match="edits 'long'"):
+        list(read_answers(tmp_path / "double.py", "01", SOLUTION))

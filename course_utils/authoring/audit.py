@@ -7,7 +7,6 @@ So an answer may loop, exit or patch what it likes without touching the next one
 import json
 import linecache
 import os
-import re
 import select
 import signal
 import subprocess
@@ -15,34 +14,16 @@ import sys
 import tempfile
 import threading
 import types
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from course_utils.authoring.answers import Answer, read_answers
 from course_utils.authoring.lessons import Lesson, exercises, read, setup_cell, student_source
 from course_utils.authoring.lint import python
 from course_utils.errors import CourseError
 
 SECONDS = 20
 LEAST_WRONG, LEAST_RIGHT = 3, 2
-_MARK = re.compile(r"# ?%%\s*(.*)")
-_HEAD = re.compile(r"wrong\s+(?P<slug>[\w.]+)(?:\s+\((?P<label>.+)\))?|right(?:\s+(?P<right>.+))?")
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One answer to an exercise: what must become of it, and its code.
-
-    `kind` is "wrong", "right", "reference" (the lesson's own solution) or "stub" (nothing filled in).
-    """
-
-    exercise: str
-    kind: str
-    label: str
-    code: str
-    where: str
-    verdict: str = ""
-    says: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -115,7 +96,7 @@ def audit(lesson: Lesson, exercise: str | None = None, seconds: float = SECONDS)
         answers.append(Answer(name, "reference", "the lesson's solution", python(solution), lesson.source.name))
         answers.append(Answer(name, "stub", "the untouched stub", student_source(solution), lesson.source.name))
         path = lesson.answers / f"{name}.py"
-        bank = list(read_answers(path, lesson.number)) if path.is_file() else []
+        bank = list(read_answers(path, lesson.number, python(solution))) if path.is_file() else []
         answers += bank
         for kind, least in (("wrong", LEAST_WRONG), ("right", LEAST_RIGHT)):
             count = sum(answer.kind == kind for answer in bank)
@@ -151,34 +132,6 @@ def audit_table(report: AuditReport):
     for fault, a in ((result.fault, result.answer) for result in report.results if result.fault):
         lines.append(f"{a.exercise}, {a.kind} {a.label} ({a.where}): {fault}")
     return Group(table, *map(Text, lines or [f"All {len(report.results)} answers end as they should."]))
-
-
-def read_answers(path: Path, number: str) -> Iterator[Answer]:
-    """The answers in a bank file of lesson `number`.
-
-    Raises:
-        CourseError: a cell begins with neither `wrong <slug>` nor `right <label>`.
-    """
-    cells = []
-    for line_number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        if mark := _MARK.fullmatch(line.rstrip()):
-            cells.append((line_number, mark[1], []))
-        elif cells:
-            cells[-1][2].append(line)
-    for line_number, title, lines in cells:
-        head, where = _HEAD.fullmatch(title), f"answers/{path.name}:{line_number}"
-        if not head:
-            raise CourseError(
-                f"{where} begins a cell with '{title}'.", "Begin with `# %% wrong slug (label)` or `# %% right label`."
-            )
-        says = tuple(line.partition("says:")[2].strip() for line in lines if re.match(r"#\s*says:", line))
-        code, slug = "\n".join(lines), head["slug"]
-        if slug is None:
-            yield Answer(path.stem, "right", head["right"] or "", code, where)
-        else:
-            verdict = slug if "." in slug else f"{number}.{path.stem}.{slug}"
-            label = f"{slug} ({head['label']})" if head["label"] else slug
-            yield Answer(path.stem, "wrong", label, code, where, verdict, says)
 
 
 def _plain(text: str) -> str:

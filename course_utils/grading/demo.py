@@ -7,7 +7,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from course_utils.authoring.audit import read_answers
+from course_utils.authoring.answers import read_answers
 from course_utils.authoring.lessons import Lesson, exercises, find_lessons, grade_id, read, student_source
 from course_utils.errors import CourseError
 from course_utils.grading.autograde import autograde, prepare, release_path
@@ -67,7 +67,7 @@ def make_submissions(lesson: Lesson, release: NotebookNode) -> dict[str, Noteboo
     right, wrong, reference, stubs = {}, {}, {}, {}
     for exercise in exercises(read(lesson)):
         path = lesson.answers / f"{exercise.name}.py"
-        bank = list(read_answers(path, lesson.number)) if path.is_file() else []
+        bank = list(read_answers(path, lesson.number, exercise.solution.source)) if path.is_file() else []
         reference[exercise.name] = exercise.solution.source
         stubs[exercise.name] = student_source(exercise.solution)
         right[exercise.name] = next((a.code for a in bank if a.kind == "right"), exercise.solution.source)

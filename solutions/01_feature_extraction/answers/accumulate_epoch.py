@@ -153,28 +153,17 @@ def accumulate_epoch(params, batches, loss_sum, accumulation, step):
 
 # %% wrong not_cleared
 # says: clear after each step
-def accumulate_epoch(params, batches, loss_sum, accumulation, step):
-    for p in params:
-        p.grad = None
-    steps, pending, samples = 0, 0, 0
+#-    params = list(params)
+#+    for p in params:
+#+        p.grad = None
 
-    def finish():
-        for p in params:
-            if p.grad is not None:
-                p.grad /= samples
-        step()
+#-    def clear():
+#-        for p in params:
+#-            p.grad = None
 
-    for batch in batches:
-        loss_sum(batch).backward()
-        pending += 1
-        samples += len(batch)
-        if pending == accumulation:
-            finish()
-            steps, pending, samples = steps + 1, 0, 0
-    if pending:
-        finish()
-        steps += 1
-    return steps
+#-        clear()
+#-
+#-    clear()
 
 
 # %% wrong mean_not_cleared

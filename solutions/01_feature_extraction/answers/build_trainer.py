@@ -2,773 +2,335 @@
 
 # %% wrong best_is_not_early
 # says: after *all* epochs
-def build_trainer(model, tokenizer, train_set, validation_set, output_dir):
-    args = TrainingArguments(
-        output_dir=output_dir,
-        eval_strategy="epoch",
-        save_strategy="epoch",
-        num_train_epochs=10,
-        learning_rate=3e-4,
-        weight_decay=0.01,
-        per_device_train_batch_size=32,
-        warmup_steps=0.1,
-        load_best_model_at_end=True,
-        metric_for_best_model="eval_loss",
-        report_to="none",
-        disable_tqdm=True,
-        seed=0,
-    )
-    return Trainer(
-        model=model,
-        args=args,
-        train_dataset=train_set,
-        eval_dataset=validation_set,
-        processing_class=tokenizer,
-    )
+# edits: warmup counted in steps
+#-    total = 10 * math.ceil(len(train_set) / 32)
+
+#-        warmup_steps=math.ceil(0.1 * total),
+#+        warmup_steps=0.1,
+
+#-        callbacks=[EarlyStoppingCallback(early_stopping_patience=2)],
 
 
 # %% wrong evaluates_on_train
 # says: not on what it trains on
-def build_trainer(model, tokenizer, train_set, validation_set, output_dir):
-    args = TrainingArguments(
-        output_dir=output_dir,
-        eval_strategy="epoch",
-        save_strategy="epoch",
-        num_train_epochs=10,
-        learning_rate=3e-4,
-        weight_decay=0.01,
-        per_device_train_batch_size=32,
-        warmup_steps=0.1,
-        load_best_model_at_end=True,
-        metric_for_best_model="eval_loss",
-        report_to="none",
-        disable_tqdm=True,
-        seed=0,
-    )
-    return Trainer(
-        model=model,
-        args=args,
-        train_dataset=train_set,
-        eval_dataset=train_set,
-        processing_class=tokenizer,
-        callbacks=[EarlyStoppingCallback(early_stopping_patience=2)],
-    )
+# edits: warmup counted in steps
+#-    total = 10 * math.ceil(len(train_set) / 32)
+
+#-        warmup_steps=math.ceil(0.1 * total),
+#+        warmup_steps=0.1,
+
+#-        eval_dataset=validation_set,
+#+        eval_dataset=train_set,
 
 
 # %% wrong evaluates_on_train (swapped)
-def build_trainer(model, tokenizer, train_set, validation_set, output_dir):
-    args = TrainingArguments(
-        output_dir=output_dir,
-        eval_strategy="epoch",
-        save_strategy="epoch",
-        num_train_epochs=10,
-        learning_rate=3e-4,
-        weight_decay=0.01,
-        per_device_train_batch_size=32,
-        warmup_steps=0.1,
-        load_best_model_at_end=True,
-        metric_for_best_model="eval_loss",
-        report_to="none",
-        disable_tqdm=True,
-        seed=0,
-    )
-    return Trainer(
-        model=model,
-        args=args,
-        train_dataset=validation_set,
-        eval_dataset=train_set,
-        processing_class=tokenizer,
-        callbacks=[EarlyStoppingCallback(early_stopping_patience=2)],
-    )
+# edits: warmup counted in steps
+#-    total = 10 * math.ceil(len(train_set) / 32)
+
+#-        warmup_steps=math.ceil(0.1 * total),
+#+        warmup_steps=0.1,
+
+#-        train_dataset=train_set,
+#-        eval_dataset=validation_set,
+#+        train_dataset=validation_set,
+#+        eval_dataset=train_set,
 
 
 # %% wrong wrong_train_set
 # says: training set
-def build_trainer(model, tokenizer, train_set, validation_set, output_dir):
-    args = TrainingArguments(
-        output_dir=output_dir,
-        eval_strategy="epoch",
-        save_strategy="epoch",
-        num_train_epochs=10,
-        learning_rate=3e-4,
-        weight_decay=0.01,
-        per_device_train_batch_size=32,
-        warmup_steps=0.1,
-        load_best_model_at_end=True,
-        metric_for_best_model="eval_loss",
-        report_to="none",
-        disable_tqdm=True,
-        seed=0,
-    )
-    return Trainer(
-        model=model,
-        args=args,
-        train_dataset=validation_set,
-        eval_dataset=validation_set,
-        processing_class=tokenizer,
-        callbacks=[EarlyStoppingCallback(early_stopping_patience=2)],
-    )
+# edits: warmup counted in steps
+#-    total = 10 * math.ceil(len(train_set) / 32)
+
+#-        warmup_steps=math.ceil(0.1 * total),
+#+        warmup_steps=0.1,
+
+#-        train_dataset=train_set,
+#+        train_dataset=validation_set,
 
 
 # %% wrong raises_ValueError (generic: no evaluation, but the best wanted)
 # says: build_trainer
-def build_trainer(model, tokenizer, train_set, validation_set, output_dir):
-    args = TrainingArguments(
-        output_dir=output_dir,
-        save_strategy="epoch",
-        num_train_epochs=10,
-        learning_rate=3e-4,
-        weight_decay=0.01,
-        per_device_train_batch_size=32,
-        warmup_steps=0.1,
-        load_best_model_at_end=True,
-        metric_for_best_model="eval_loss",
-        report_to="none",
-        disable_tqdm=True,
-        seed=0,
-    )
-    return Trainer(
-        model=model,
-        args=args,
-        train_dataset=train_set,
-        eval_dataset=validation_set,
-        processing_class=tokenizer,
-        callbacks=[EarlyStoppingCallback(early_stopping_patience=2)],
-    )
+# edits: warmup counted in steps
+#-    total = 10 * math.ceil(len(train_set) / 32)
+
+#-        eval_strategy="epoch",
+
+#-        warmup_steps=math.ceil(0.1 * total),
+#+        warmup_steps=0.1,
 
 
 # %% wrong no_evaluation
 # says: nothing is evaluated
-def build_trainer(model, tokenizer, train_set, validation_set, output_dir):
-    args = TrainingArguments(
-        output_dir=output_dir,
-        save_strategy="epoch",
-        num_train_epochs=10,
-        learning_rate=3e-4,
-        weight_decay=0.01,
-        per_device_train_batch_size=32,
-        warmup_steps=0.1,
-        metric_for_best_model="eval_loss",
-        report_to="none",
-        disable_tqdm=True,
-        seed=0,
-    )
-    return Trainer(
-        model=model,
-        args=args,
-        train_dataset=train_set,
-        eval_dataset=validation_set,
-        processing_class=tokenizer,
-        callbacks=[EarlyStoppingCallback(early_stopping_patience=2)],
-    )
+# edits: warmup counted in steps
+#-    total = 10 * math.ceil(len(train_set) / 32)
+
+#-        eval_strategy="epoch",
+
+#-        warmup_steps=math.ceil(0.1 * total),
+#-        load_best_model_at_end=True,
+#+        warmup_steps=0.1,
 
 
 # %% wrong raises_ValueError (generic: no validation set)
 # says: eval_dataset
-def build_trainer(model, tokenizer, train_set, validation_set, output_dir):
-    args = TrainingArguments(
-        output_dir=output_dir,
-        eval_strategy="epoch",
-        save_strategy="epoch",
-        num_train_epochs=10,
-        learning_rate=3e-4,
-        weight_decay=0.01,
-        per_device_train_batch_size=32,
-        warmup_steps=0.1,
-        load_best_model_at_end=True,
-        metric_for_best_model="eval_loss",
-        report_to="none",
-        disable_tqdm=True,
-        seed=0,
-    )
-    return Trainer(
-        model=model,
-        args=args,
-        train_dataset=train_set,
-        processing_class=tokenizer,
-        callbacks=[EarlyStoppingCallback(early_stopping_patience=2)],
-    )
+# edits: warmup counted in steps
+#-    total = 10 * math.ceil(len(train_set) / 32)
+
+#-        warmup_steps=math.ceil(0.1 * total),
+#+        warmup_steps=0.1,
+
+#-        eval_dataset=validation_set,
 
 
 # %% wrong not_a_trainer (trained, output returned)
 # says: untrained
-def build_trainer(model, tokenizer, train_set, validation_set, output_dir):
-    args = TrainingArguments(
-        output_dir=output_dir,
-        eval_strategy="epoch",
-        save_strategy="epoch",
-        num_train_epochs=10,
-        learning_rate=3e-4,
-        weight_decay=0.01,
-        per_device_train_batch_size=32,
-        warmup_steps=0.1,
-        load_best_model_at_end=True,
-        metric_for_best_model="eval_loss",
-        report_to="none",
-        disable_tqdm=True,
-        seed=0,
-    )
-    trainer = Trainer(
-        model=model,
-        args=args,
-        train_dataset=train_set,
-        eval_dataset=validation_set,
-        processing_class=tokenizer,
-        callbacks=[EarlyStoppingCallback(early_stopping_patience=2)],
-    )
-    return trainer.train()
+# edits: warmup counted in steps
+#-    total = 10 * math.ceil(len(train_set) / 32)
+
+#-        warmup_steps=math.ceil(0.1 * total),
+#+        warmup_steps=0.1,
+
+#-    return Trainer(
+#+    trainer = Trainer(
+
+#-        callbacks=[EarlyStoppingCallback(early_stopping_patience=2)],
+#-    )
+#+        callbacks=[EarlyStoppingCallback(early_stopping_patience=2)],
+#+    )
+#+    return trainer.train()
 
 
 # %% wrong not_a_trainer (nothing returned)
-def build_trainer(model, tokenizer, train_set, validation_set, output_dir):
-    args = TrainingArguments(
-        output_dir=output_dir,
-        eval_strategy="epoch",
-        save_strategy="epoch",
-        num_train_epochs=10,
-        learning_rate=3e-4,
-        weight_decay=0.01,
-        per_device_train_batch_size=32,
-        warmup_steps=0.1,
-        load_best_model_at_end=True,
-        metric_for_best_model="eval_loss",
-        report_to="none",
-        disable_tqdm=True,
-        seed=0,
-    )
-    trainer = Trainer(
-        model=model,
-        args=args,
-        train_dataset=train_set,
-        eval_dataset=validation_set,
-        processing_class=tokenizer,
-        callbacks=[EarlyStoppingCallback(early_stopping_patience=2)],
-    )
+# edits: warmup counted in steps
+#-    total = 10 * math.ceil(len(train_set) / 32)
+
+#-        warmup_steps=math.ceil(0.1 * total),
+#+        warmup_steps=0.1,
+
+#-    return Trainer(
+#+    trainer = Trainer(
 
 
 # %% wrong already_trained
 # says: trained already
-def build_trainer(model, tokenizer, train_set, validation_set, output_dir):
-    args = TrainingArguments(
-        output_dir=output_dir,
-        eval_strategy="epoch",
-        save_strategy="epoch",
-        num_train_epochs=10,
-        learning_rate=3e-4,
-        weight_decay=0.01,
-        per_device_train_batch_size=32,
-        warmup_steps=0.1,
-        load_best_model_at_end=True,
-        metric_for_best_model="eval_loss",
-        report_to="none",
-        disable_tqdm=True,
-        seed=0,
-    )
-    trainer = Trainer(
-        model=model,
-        args=args,
-        train_dataset=train_set,
-        eval_dataset=validation_set,
-        processing_class=tokenizer,
-        callbacks=[EarlyStoppingCallback(early_stopping_patience=2)],
-    )
-    trainer.train()
-    return trainer
+# edits: warmup counted in steps
+#-    total = 10 * math.ceil(len(train_set) / 32)
+
+#-        warmup_steps=math.ceil(0.1 * total),
+#+        warmup_steps=0.1,
+
+#-    return Trainer(
+#+    trainer = Trainer(
+
+#-        callbacks=[EarlyStoppingCallback(early_stopping_patience=2)],
+#-    )
+#+        callbacks=[EarlyStoppingCallback(early_stopping_patience=2)],
+#+    )
+#+    trainer.train()
+#+    return trainer
 
 
 # %% wrong tokenizer_lost
 # says: processing_class
-def build_trainer(model, tokenizer, train_set, validation_set, output_dir):
-    args = TrainingArguments(
-        output_dir=output_dir,
-        eval_strategy="epoch",
-        save_strategy="epoch",
-        num_train_epochs=10,
-        learning_rate=3e-4,
-        weight_decay=0.01,
-        per_device_train_batch_size=32,
-        warmup_steps=0.1,
-        load_best_model_at_end=True,
-        metric_for_best_model="eval_loss",
-        report_to="none",
-        disable_tqdm=True,
-        seed=0,
-    )
-    return Trainer(
-        model=model,
-        args=args,
-        train_dataset=train_set,
-        eval_dataset=validation_set,
-        callbacks=[EarlyStoppingCallback(early_stopping_patience=2)],
-    )
+# edits: warmup counted in steps
+#-    total = 10 * math.ceil(len(train_set) / 32)
+
+#-        warmup_steps=math.ceil(0.1 * total),
+#+        warmup_steps=0.1,
+
+#-        processing_class=tokenizer,
 
 
 # %% wrong best_not_restored
 # says: must be restored
-def build_trainer(model, tokenizer, train_set, validation_set, output_dir):
-    args = TrainingArguments(
-        output_dir=output_dir,
-        eval_strategy="epoch",
-        save_strategy="epoch",
-        num_train_epochs=10,
-        learning_rate=3e-4,
-        weight_decay=0.01,
-        per_device_train_batch_size=32,
-        warmup_steps=0.1,
-        metric_for_best_model="eval_loss",
-        report_to="none",
-        disable_tqdm=True,
-        seed=0,
-    )
-    return Trainer(
-        model=model,
-        args=args,
-        train_dataset=train_set,
-        eval_dataset=validation_set,
-        processing_class=tokenizer,
-        callbacks=[EarlyStoppingCallback(early_stopping_patience=2)],
-    )
+# edits: warmup counted in steps
+#-    total = 10 * math.ceil(len(train_set) / 32)
+
+#-        warmup_steps=math.ceil(0.1 * total),
+#-        load_best_model_at_end=True,
+#+        warmup_steps=0.1,
 
 
 # %% wrong best_not_restored (highest loss)
-def build_trainer(model, tokenizer, train_set, validation_set, output_dir):
-    args = TrainingArguments(
-        output_dir=output_dir,
-        eval_strategy="epoch",
-        save_strategy="epoch",
-        num_train_epochs=10,
-        learning_rate=3e-4,
-        weight_decay=0.01,
-        per_device_train_batch_size=32,
-        warmup_steps=0.1,
-        load_best_model_at_end=True,
-        metric_for_best_model="eval_loss",
-        greater_is_better=True,
-        report_to="none",
-        disable_tqdm=True,
-        seed=0,
-    )
-    return Trainer(
-        model=model,
-        args=args,
-        train_dataset=train_set,
-        eval_dataset=validation_set,
-        processing_class=tokenizer,
-        callbacks=[EarlyStoppingCallback(early_stopping_patience=2)],
-    )
+# edits: warmup counted in steps
+#-    total = 10 * math.ceil(len(train_set) / 32)
+
+#-        warmup_steps=math.ceil(0.1 * total),
+#+        warmup_steps=0.1,
+
+#-        metric_for_best_model="eval_loss",
+#+        metric_for_best_model="eval_loss",
+#+        greater_is_better=True,
 
 
 # %% wrong best_not_restored (accuracy)
-def build_trainer(model, tokenizer, train_set, validation_set, output_dir):
-    args = TrainingArguments(
-        output_dir=output_dir,
-        eval_strategy="epoch",
-        save_strategy="epoch",
-        num_train_epochs=10,
-        learning_rate=3e-4,
-        weight_decay=0.01,
-        per_device_train_batch_size=32,
-        warmup_steps=0.1,
-        load_best_model_at_end=True,
-        metric_for_best_model="accuracy",
-        report_to="none",
-        disable_tqdm=True,
-        seed=0,
-    )
-    return Trainer(
-        model=model,
-        args=args,
-        train_dataset=train_set,
-        eval_dataset=validation_set,
-        processing_class=tokenizer,
-        callbacks=[EarlyStoppingCallback(early_stopping_patience=2)],
-    )
+# edits: warmup counted in steps
+#-    total = 10 * math.ceil(len(train_set) / 32)
+
+#-        warmup_steps=math.ceil(0.1 * total),
+#+        warmup_steps=0.1,
+
+#-        metric_for_best_model="eval_loss",
+#+        metric_for_best_model="accuracy",
 
 
 # %% wrong not_saved
 # says: Save once per epoch
-def build_trainer(model, tokenizer, train_set, validation_set, output_dir):
-    args = TrainingArguments(
-        output_dir=output_dir,
-        eval_strategy="epoch",
-        save_strategy="best",
-        num_train_epochs=10,
-        learning_rate=3e-4,
-        weight_decay=0.01,
-        per_device_train_batch_size=32,
-        warmup_steps=0.1,
-        load_best_model_at_end=True,
-        metric_for_best_model="eval_loss",
-        report_to="none",
-        disable_tqdm=True,
-        seed=0,
-    )
-    return Trainer(
-        model=model,
-        args=args,
-        train_dataset=train_set,
-        eval_dataset=validation_set,
-        processing_class=tokenizer,
-        callbacks=[EarlyStoppingCallback(early_stopping_patience=2)],
-    )
+# edits: warmup counted in steps
+#-    total = 10 * math.ceil(len(train_set) / 32)
+
+#-        save_strategy="epoch",
+#+        save_strategy="best",
+
+#-        warmup_steps=math.ceil(0.1 * total),
+#+        warmup_steps=0.1,
 
 
 # %% wrong no_warmup
 # says: no warmup
-def build_trainer(model, tokenizer, train_set, validation_set, output_dir):
-    args = TrainingArguments(
-        output_dir=output_dir,
-        eval_strategy="epoch",
-        save_strategy="epoch",
-        num_train_epochs=10,
-        learning_rate=3e-4,
-        weight_decay=0.01,
-        per_device_train_batch_size=32,
-        load_best_model_at_end=True,
-        metric_for_best_model="eval_loss",
-        report_to="none",
-        disable_tqdm=True,
-        seed=0,
-    )
-    return Trainer(
-        model=model,
-        args=args,
-        train_dataset=train_set,
-        eval_dataset=validation_set,
-        processing_class=tokenizer,
-        callbacks=[EarlyStoppingCallback(early_stopping_patience=2)],
-    )
+# edits: warmup counted in steps
+#-    total = 10 * math.ceil(len(train_set) / 32)
+
+#-        warmup_steps=math.ceil(0.1 * total),
 
 
 # %% wrong ten_steps
 # says: 10 steps
-def build_trainer(model, tokenizer, train_set, validation_set, output_dir):
-    args = TrainingArguments(
-        output_dir=output_dir,
-        eval_strategy="epoch",
-        save_strategy="epoch",
-        num_train_epochs=10,
-        learning_rate=3e-4,
-        weight_decay=0.01,
-        per_device_train_batch_size=32,
-        warmup_steps=10,
-        load_best_model_at_end=True,
-        metric_for_best_model="eval_loss",
-        report_to="none",
-        disable_tqdm=True,
-        seed=0,
-    )
-    return Trainer(
-        model=model,
-        args=args,
-        train_dataset=train_set,
-        eval_dataset=validation_set,
-        processing_class=tokenizer,
-        callbacks=[EarlyStoppingCallback(early_stopping_patience=2)],
-    )
+# edits: warmup counted in steps
+#-    total = 10 * math.ceil(len(train_set) / 32)
+
+#-        warmup_steps=math.ceil(0.1 * total),
+#+        warmup_steps=10,
 
 
 # %% wrong default_patience
 # says: its default
-def build_trainer(model, tokenizer, train_set, validation_set, output_dir):
-    args = TrainingArguments(
-        output_dir=output_dir,
-        eval_strategy="epoch",
-        save_strategy="epoch",
-        num_train_epochs=10,
-        learning_rate=3e-4,
-        weight_decay=0.01,
-        per_device_train_batch_size=32,
-        warmup_steps=0.1,
-        load_best_model_at_end=True,
-        metric_for_best_model="eval_loss",
-        report_to="none",
-        disable_tqdm=True,
-        seed=0,
-    )
-    return Trainer(
-        model=model,
-        args=args,
-        train_dataset=train_set,
-        eval_dataset=validation_set,
-        processing_class=tokenizer,
-        callbacks=[EarlyStoppingCallback()],
-    )
+# edits: warmup counted in steps
+#-    total = 10 * math.ceil(len(train_set) / 32)
+
+#-        warmup_steps=math.ceil(0.1 * total),
+#+        warmup_steps=0.1,
+
+#-        callbacks=[EarlyStoppingCallback(early_stopping_patience=2)],
+#+        callbacks=[EarlyStoppingCallback()],
 
 
 # %% wrong different (generic: patience 3)
 # says: patience
-def build_trainer(model, tokenizer, train_set, validation_set, output_dir):
-    args = TrainingArguments(
-        output_dir=output_dir,
-        eval_strategy="epoch",
-        save_strategy="epoch",
-        num_train_epochs=10,
-        learning_rate=3e-4,
-        weight_decay=0.01,
-        per_device_train_batch_size=32,
-        warmup_steps=0.1,
-        load_best_model_at_end=True,
-        metric_for_best_model="eval_loss",
-        report_to="none",
-        disable_tqdm=True,
-        seed=0,
-    )
-    return Trainer(
-        model=model,
-        args=args,
-        train_dataset=train_set,
-        eval_dataset=validation_set,
-        processing_class=tokenizer,
-        callbacks=[EarlyStoppingCallback(early_stopping_patience=3)],
-    )
+# edits: warmup counted in steps
+#-    total = 10 * math.ceil(len(train_set) / 32)
+
+#-        warmup_steps=math.ceil(0.1 * total),
+#+        warmup_steps=0.1,
+
+#-        callbacks=[EarlyStoppingCallback(early_stopping_patience=2)],
+#+        callbacks=[EarlyStoppingCallback(early_stopping_patience=3)],
 
 
 # %% wrong different (generic: default learning rate)
 # says: learning_rate
-def build_trainer(model, tokenizer, train_set, validation_set, output_dir):
-    args = TrainingArguments(
-        output_dir=output_dir,
-        eval_strategy="epoch",
-        save_strategy="epoch",
-        num_train_epochs=10,
-        weight_decay=0.01,
-        per_device_train_batch_size=32,
-        warmup_steps=0.1,
-        load_best_model_at_end=True,
-        metric_for_best_model="eval_loss",
-        report_to="none",
-        disable_tqdm=True,
-        seed=0,
-    )
-    return Trainer(
-        model=model,
-        args=args,
-        train_dataset=train_set,
-        eval_dataset=validation_set,
-        processing_class=tokenizer,
-        callbacks=[EarlyStoppingCallback(early_stopping_patience=2)],
-    )
+# edits: warmup counted in steps
+#-    total = 10 * math.ceil(len(train_set) / 32)
+
+#-        learning_rate=3e-4,
+
+#-        warmup_steps=math.ceil(0.1 * total),
+#+        warmup_steps=0.1,
 
 
 # %% wrong different (generic: seed)
 # says: 'seed'
-def build_trainer(model, tokenizer, train_set, validation_set, output_dir):
-    args = TrainingArguments(
-        output_dir=output_dir,
-        eval_strategy="epoch",
-        save_strategy="epoch",
-        num_train_epochs=10,
-        learning_rate=3e-4,
-        weight_decay=0.01,
-        per_device_train_batch_size=32,
-        warmup_steps=0.1,
-        load_best_model_at_end=True,
-        metric_for_best_model="eval_loss",
-        report_to="none",
-        disable_tqdm=True,
-    )
-    return Trainer(
-        model=model,
-        args=args,
-        train_dataset=train_set,
-        eval_dataset=validation_set,
-        processing_class=tokenizer,
-        callbacks=[EarlyStoppingCallback(early_stopping_patience=2)],
-    )
+# edits: warmup counted in steps
+#-    total = 10 * math.ceil(len(train_set) / 32)
+
+#-        warmup_steps=math.ceil(0.1 * total),
+#+        warmup_steps=0.1,
+
+#-        seed=0,
 
 
 # %% wrong different (generic: epochs)
 # says: 'epochs'
-def build_trainer(model, tokenizer, train_set, validation_set, output_dir):
-    args = TrainingArguments(
-        output_dir=output_dir,
-        eval_strategy="epoch",
-        save_strategy="epoch",
-        learning_rate=3e-4,
-        weight_decay=0.01,
-        per_device_train_batch_size=32,
-        warmup_steps=0.1,
-        load_best_model_at_end=True,
-        metric_for_best_model="eval_loss",
-        report_to="none",
-        disable_tqdm=True,
-        seed=0,
-    )
-    return Trainer(
-        model=model,
-        args=args,
-        train_dataset=train_set,
-        eval_dataset=validation_set,
-        processing_class=tokenizer,
-        callbacks=[EarlyStoppingCallback(early_stopping_patience=2)],
-    )
+# edits: warmup counted in steps
+#-    total = 10 * math.ceil(len(train_set) / 32)
+
+#-        num_train_epochs=10,
+
+#-        warmup_steps=math.ceil(0.1 * total),
+#+        warmup_steps=0.1,
 
 
 # %% wrong different (generic: weight decay)
 # says: 'weight_decay'
-def build_trainer(model, tokenizer, train_set, validation_set, output_dir):
-    args = TrainingArguments(
-        output_dir=output_dir,
-        eval_strategy="epoch",
-        save_strategy="epoch",
-        num_train_epochs=10,
-        learning_rate=3e-4,
-        per_device_train_batch_size=32,
-        warmup_steps=0.1,
-        load_best_model_at_end=True,
-        metric_for_best_model="eval_loss",
-        report_to="none",
-        disable_tqdm=True,
-        seed=0,
-    )
-    return Trainer(
-        model=model,
-        args=args,
-        train_dataset=train_set,
-        eval_dataset=validation_set,
-        processing_class=tokenizer,
-        callbacks=[EarlyStoppingCallback(early_stopping_patience=2)],
-    )
+# edits: warmup counted in steps
+#-    total = 10 * math.ceil(len(train_set) / 32)
+
+#-        weight_decay=0.01,
+
+#-        warmup_steps=math.ceil(0.1 * total),
+#+        warmup_steps=0.1,
 
 
 # %% wrong reports
 # says: tqdm off
-def build_trainer(model, tokenizer, train_set, validation_set, output_dir):
-    args = TrainingArguments(
-        output_dir=output_dir,
-        eval_strategy="epoch",
-        save_strategy="epoch",
-        num_train_epochs=10,
-        learning_rate=3e-4,
-        weight_decay=0.01,
-        per_device_train_batch_size=32,
-        warmup_steps=0.1,
-        load_best_model_at_end=True,
-        metric_for_best_model="eval_loss",
-        report_to="none",
-        seed=0,
-    )
-    return Trainer(
-        model=model,
-        args=args,
-        train_dataset=train_set,
-        eval_dataset=validation_set,
-        processing_class=tokenizer,
-        callbacks=[EarlyStoppingCallback(early_stopping_patience=2)],
-    )
+# edits: warmup counted in steps
+#-    total = 10 * math.ceil(len(train_set) / 32)
+
+#-        warmup_steps=math.ceil(0.1 * total),
+#+        warmup_steps=0.1,
+
+#-        disable_tqdm=True,
 
 
 # %% wrong output_dir_ignored
 # says: output_dir
-def build_trainer(model, tokenizer, train_set, validation_set, output_dir):
-    args = TrainingArguments(
-        output_dir=tempfile.gettempdir() + "/checkpoints",
-        eval_strategy="epoch",
-        save_strategy="epoch",
-        num_train_epochs=10,
-        learning_rate=3e-4,
-        weight_decay=0.01,
-        per_device_train_batch_size=32,
-        warmup_steps=0.1,
-        load_best_model_at_end=True,
-        metric_for_best_model="eval_loss",
-        report_to="none",
-        disable_tqdm=True,
-        seed=0,
-    )
-    return Trainer(
-        model=model,
-        args=args,
-        train_dataset=train_set,
-        eval_dataset=validation_set,
-        processing_class=tokenizer,
-        callbacks=[EarlyStoppingCallback(early_stopping_patience=2)],
-    )
+# edits: warmup counted in steps
+#-    total = 10 * math.ceil(len(train_set) / 32)
+
+#-        output_dir=output_dir,
+#+        output_dir=tempfile.gettempdir() + "/checkpoints",
+
+#-        warmup_steps=math.ceil(0.1 * total),
+#+        warmup_steps=0.1,
 
 
 # %% wrong raises_TypeError (generic: evaluation_strategy)
 # says: evaluation_strategy
-def build_trainer(model, tokenizer, train_set, validation_set, output_dir):
-    args = TrainingArguments(
-        output_dir=output_dir,
-        evaluation_strategy="epoch",
-        save_strategy="epoch",
-        num_train_epochs=10,
-        learning_rate=3e-4,
-        weight_decay=0.01,
-        per_device_train_batch_size=32,
-        warmup_steps=0.1,
-        load_best_model_at_end=True,
-        metric_for_best_model="eval_loss",
-        report_to="none",
-        disable_tqdm=True,
-        seed=0,
-    )
-    return Trainer(
-        model=model,
-        args=args,
-        train_dataset=train_set,
-        eval_dataset=validation_set,
-        processing_class=tokenizer,
-        callbacks=[EarlyStoppingCallback(early_stopping_patience=2)],
-    )
+# edits: warmup counted in steps
+#-    total = 10 * math.ceil(len(train_set) / 32)
+
+#-        eval_strategy="epoch",
+#+        evaluation_strategy="epoch",
+
+#-        warmup_steps=math.ceil(0.1 * total),
+#+        warmup_steps=0.1,
 
 
 # %% wrong raises_TypeError (generic: tokenizer)
 # says: tokenizer
-def build_trainer(model, tokenizer, train_set, validation_set, output_dir):
-    args = TrainingArguments(
-        output_dir=output_dir,
-        eval_strategy="epoch",
-        save_strategy="epoch",
-        num_train_epochs=10,
-        learning_rate=3e-4,
-        weight_decay=0.01,
-        per_device_train_batch_size=32,
-        warmup_steps=0.1,
-        load_best_model_at_end=True,
-        metric_for_best_model="eval_loss",
-        report_to="none",
-        disable_tqdm=True,
-        seed=0,
-    )
-    return Trainer(
-        model=model,
-        args=args,
-        train_dataset=train_set,
-        eval_dataset=validation_set,
-        tokenizer=tokenizer,
-        callbacks=[EarlyStoppingCallback(early_stopping_patience=2)],
-    )
+# edits: warmup counted in steps
+#-    total = 10 * math.ceil(len(train_set) / 32)
+
+#-        warmup_steps=math.ceil(0.1 * total),
+#+        warmup_steps=0.1,
+
+#-        processing_class=tokenizer,
+#+        tokenizer=tokenizer,
 
 
 # %% wrong raises_ValueError (generic: save by steps)
 # says: build_trainer
-def build_trainer(model, tokenizer, train_set, validation_set, output_dir):
-    args = TrainingArguments(
-        output_dir=output_dir,
-        save_strategy="steps",
-        eval_strategy="epoch",
-        num_train_epochs=10,
-        learning_rate=3e-4,
-        weight_decay=0.01,
-        per_device_train_batch_size=32,
-        warmup_steps=0.1,
-        load_best_model_at_end=True,
-        metric_for_best_model="eval_loss",
-        report_to="none",
-        disable_tqdm=True,
-        seed=0,
-    )
-    return Trainer(
-        model=model,
-        args=args,
-        train_dataset=train_set,
-        eval_dataset=validation_set,
-        processing_class=tokenizer,
-        callbacks=[EarlyStoppingCallback(early_stopping_patience=2)],
-    )
+# edits: warmup counted in steps
+#-    total = 10 * math.ceil(len(train_set) / 32)
+
+#-        output_dir=output_dir,
+#+        output_dir=output_dir,
+#+        save_strategy="steps",
+
+#-        save_strategy="epoch",
+
+#-        warmup_steps=math.ceil(0.1 * total),
+#+        warmup_steps=0.1,
 
 
 # %% right add_callback

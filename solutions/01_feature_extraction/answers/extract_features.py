@@ -133,459 +133,137 @@ def extract_features(model, loader, layer=-1, pool=first_token):
 
 # %% wrong batch_changed (labels popped)
 # says: belong to the loader
-def first_token(hidden, mask):
-    return hidden[:, 0]
+#-            for batch in loader:
+#+            for batch in loader:
+#+                y = batch.pop("labels")
 
-
-def extract_features(model, loader, layer=-1, pool=first_token):
-    was_training = model.training
-    model.eval()
-    features, labels = [], []
-    try:
-        with torch.no_grad():
-            for batch in loader:
-                y = batch.pop("labels")
-                mask = batch["attention_mask"]
-                output = model(input_ids=batch["input_ids"], attention_mask=mask, output_hidden_states=True)
-                features.append(pool(output.hidden_states[layer], mask))
-                labels.append(y)
-    finally:
-        model.train(was_training)
-    return torch.cat(features), torch.cat(labels)
+#-                labels.append(batch["labels"])
+#+                labels.append(y)
 
 
 # %% wrong batch_changed (key added)
-def first_token(hidden, mask):
-    return hidden[:, 0]
-
-
-def extract_features(model, loader, layer=-1, pool=first_token):
-    was_training = model.training
-    model.eval()
-    features, labels = [], []
-    try:
-        with torch.no_grad():
-            for batch in loader:
-                batch["output_hidden_states"] = True
-                mask = batch["attention_mask"]
-                output = model(input_ids=batch["input_ids"], attention_mask=mask, output_hidden_states=True)
-                features.append(pool(output.hidden_states[layer], mask))
-                labels.append(batch["labels"])
-    finally:
-        model.train(was_training)
-    return torch.cat(features), torch.cat(labels)
+#-            for batch in loader:
+#+            for batch in loader:
+#+                batch["output_hidden_states"] = True
 
 
 # %% wrong last_batch_only
 # says: last batch
-def first_token(hidden, mask):
-    return hidden[:, 0]
+#-                features.append(pool(output.hidden_states[layer], mask))
+#-                labels.append(batch["labels"])
+#+                features = pool(output.hidden_states[layer], mask)
+#+                labels = batch["labels"]
 
-
-def extract_features(model, loader, layer=-1, pool=first_token):
-    was_training = model.training
-    model.eval()
-    features, labels = [], []
-    try:
-        with torch.no_grad():
-            for batch in loader:
-                mask = batch["attention_mask"]
-                output = model(input_ids=batch["input_ids"], attention_mask=mask, output_hidden_states=True)
-                features = pool(output.hidden_states[layer], mask)
-                labels = batch["labels"]
-    finally:
-        model.train(was_training)
-    return features, labels
+#-    return torch.cat(features), torch.cat(labels)
+#+    return features, labels
 
 
 # %% wrong stacked
 # says: torch.cat
-def first_token(hidden, mask):
-    return hidden[:, 0]
-
-
-def extract_features(model, loader, layer=-1, pool=first_token):
-    was_training = model.training
-    model.eval()
-    features, labels = [], []
-    try:
-        with torch.no_grad():
-            for batch in loader:
-                mask = batch["attention_mask"]
-                output = model(input_ids=batch["input_ids"], attention_mask=mask, output_hidden_states=True)
-                features.append(pool(output.hidden_states[layer], mask))
-                labels.append(batch["labels"])
-    finally:
-        model.train(was_training)
-    return torch.stack(features), torch.stack(labels)
+#-    return torch.cat(features), torch.cat(labels)
+#+    return torch.stack(features), torch.stack(labels)
 
 
 # %% wrong not_tensors (lists)
 # says: features is a list
-def first_token(hidden, mask):
-    return hidden[:, 0]
-
-
-def extract_features(model, loader, layer=-1, pool=first_token):
-    was_training = model.training
-    model.eval()
-    features, labels = [], []
-    try:
-        with torch.no_grad():
-            for batch in loader:
-                mask = batch["attention_mask"]
-                output = model(input_ids=batch["input_ids"], attention_mask=mask, output_hidden_states=True)
-                features.append(pool(output.hidden_states[layer], mask))
-                labels.append(batch["labels"])
-    finally:
-        model.train(was_training)
-    return features, labels
+#-    return torch.cat(features), torch.cat(labels)
+#+    return features, labels
 
 
 # %% wrong not_tensors (numpy)
 # says: ndarray
-def first_token(hidden, mask):
-    return hidden[:, 0]
-
-
-def extract_features(model, loader, layer=-1, pool=first_token):
-    was_training = model.training
-    model.eval()
-    features, labels = [], []
-    try:
-        with torch.no_grad():
-            for batch in loader:
-                mask = batch["attention_mask"]
-                output = model(input_ids=batch["input_ids"], attention_mask=mask, output_hidden_states=True)
-                features.append(pool(output.hidden_states[layer], mask))
-                labels.append(batch["labels"])
-    finally:
-        model.train(was_training)
-    return torch.cat(features).numpy(), torch.cat(labels).numpy()
+#-    return torch.cat(features), torch.cat(labels)
+#+    return torch.cat(features).numpy(), torch.cat(labels).numpy()
 
 
 # %% wrong not_tensors (labels as a list)
-def first_token(hidden, mask):
-    return hidden[:, 0]
+#-                labels.append(batch["labels"])
+#+                labels += batch["labels"].tolist()
 
-
-def extract_features(model, loader, layer=-1, pool=first_token):
-    was_training = model.training
-    model.eval()
-    features, labels = [], []
-    try:
-        with torch.no_grad():
-            for batch in loader:
-                mask = batch["attention_mask"]
-                output = model(input_ids=batch["input_ids"], attention_mask=mask, output_hidden_states=True)
-                features.append(pool(output.hidden_states[layer], mask))
-                labels += batch["labels"].tolist()
-    finally:
-        model.train(was_training)
-    return torch.cat(features), labels
+#-    return torch.cat(features), torch.cat(labels)
+#+    return torch.cat(features), labels
 
 
 # %% wrong not_a_pair
 # says: two things
-def first_token(hidden, mask):
-    return hidden[:, 0]
-
-
-def extract_features(model, loader, layer=-1, pool=first_token):
-    was_training = model.training
-    model.eval()
-    features, labels = [], []
-    try:
-        with torch.no_grad():
-            for batch in loader:
-                mask = batch["attention_mask"]
-                output = model(input_ids=batch["input_ids"], attention_mask=mask, output_hidden_states=True)
-                features.append(pool(output.hidden_states[layer], mask))
-                labels.append(batch["labels"])
-    finally:
-        model.train(was_training)
-    return torch.cat(features)
+#-    return torch.cat(features), torch.cat(labels)
+#+    return torch.cat(features)
 
 
 # %% wrong not_a_pair (nothing returned)
-def first_token(hidden, mask):
-    return hidden[:, 0]
-
-
-def extract_features(model, loader, layer=-1, pool=first_token):
-    was_training = model.training
-    model.eval()
-    features, labels = [], []
-    try:
-        with torch.no_grad():
-            for batch in loader:
-                mask = batch["attention_mask"]
-                output = model(input_ids=batch["input_ids"], attention_mask=mask, output_hidden_states=True)
-                features.append(pool(output.hidden_states[layer], mask))
-                labels.append(batch["labels"])
-    finally:
-        model.train(was_training)
-    features, labels = torch.cat(features), torch.cat(labels)
+#-    return torch.cat(features), torch.cat(labels)
+#+    features, labels = torch.cat(features), torch.cat(labels)
 
 
 # %% wrong not_pooled
 # says: for each token
-def first_token(hidden, mask):
-    return hidden[:, 0]
-
-
-def extract_features(model, loader, layer=-1, pool=first_token):
-    was_training = model.training
-    model.eval()
-    features, labels = [], []
-    try:
-        with torch.no_grad():
-            for batch in loader:
-                mask = batch["attention_mask"]
-                output = model(input_ids=batch["input_ids"], attention_mask=mask, output_hidden_states=True)
-                features.append(output.hidden_states[layer])
-                labels.append(batch["labels"])
-    finally:
-        model.train(was_training)
-    return torch.cat(features), torch.cat(labels)
+#-                features.append(pool(output.hidden_states[layer], mask))
+#+                features.append(output.hidden_states[layer])
 
 
 # %% wrong wrong_shape (means over the batch)
 # says: expected (6, 16)
-def first_token(hidden, mask):
-    return hidden[:, 0]
-
-
-def extract_features(model, loader, layer=-1, pool=first_token):
-    was_training = model.training
-    model.eval()
-    features, labels = [], []
-    try:
-        with torch.no_grad():
-            for batch in loader:
-                mask = batch["attention_mask"]
-                output = model(input_ids=batch["input_ids"], attention_mask=mask, output_hidden_states=True)
-                features.append(output.hidden_states[layer].mean(0))
-                labels.append(batch["labels"])
-    finally:
-        model.train(was_training)
-    return torch.cat(features), torch.cat(labels)
+#-                features.append(pool(output.hidden_states[layer], mask))
+#+                features.append(output.hidden_states[layer].mean(0))
 
 
 # %% wrong layer_ignored (last hidden state)
 # says: embeddings
-def first_token(hidden, mask):
-    return hidden[:, 0]
-
-
-def extract_features(model, loader, layer=-1, pool=first_token):
-    was_training = model.training
-    model.eval()
-    features, labels = [], []
-    try:
-        with torch.no_grad():
-            for batch in loader:
-                mask = batch["attention_mask"]
-                output = model(input_ids=batch["input_ids"], attention_mask=mask, output_hidden_states=True)
-                features.append(pool(output.last_hidden_state, mask))
-                labels.append(batch["labels"])
-    finally:
-        model.train(was_training)
-    return torch.cat(features), torch.cat(labels)
+#-                features.append(pool(output.hidden_states[layer], mask))
+#+                features.append(pool(output.last_hidden_state, mask))
 
 
 # %% wrong layer_ignored (pooler output)
-def first_token(hidden, mask):
-    return hidden[:, 0]
-
-
-def extract_features(model, loader, layer=-1, pool=first_token):
-    was_training = model.training
-    model.eval()
-    features, labels = [], []
-    try:
-        with torch.no_grad():
-            for batch in loader:
-                mask = batch["attention_mask"]
-                output = model(input_ids=batch["input_ids"], attention_mask=mask, output_hidden_states=True)
-                features.append(output.pooler_output)
-                labels.append(batch["labels"])
-    finally:
-        model.train(was_training)
-    return torch.cat(features), torch.cat(labels)
+#-                features.append(pool(output.hidden_states[layer], mask))
+#+                features.append(output.pooler_output)
 
 
 # %% wrong layer_ignored (embeddings dropped from the list)
-def first_token(hidden, mask):
-    return hidden[:, 0]
-
-
-def extract_features(model, loader, layer=-1, pool=first_token):
-    was_training = model.training
-    model.eval()
-    features, labels = [], []
-    try:
-        with torch.no_grad():
-            for batch in loader:
-                mask = batch["attention_mask"]
-                output = model(input_ids=batch["input_ids"], attention_mask=mask, output_hidden_states=True)
-                features.append(pool(output.hidden_states[1:][layer], mask))
-                labels.append(batch["labels"])
-    finally:
-        model.train(was_training)
-    return torch.cat(features), torch.cat(labels)
+#-                features.append(pool(output.hidden_states[layer], mask))
+#+                features.append(pool(output.hidden_states[1:][layer], mask))
 
 
 # %% wrong layer_off_by_one
 # says: layer after
-def first_token(hidden, mask):
-    return hidden[:, 0]
-
-
-def extract_features(model, loader, layer=-1, pool=first_token):
-    was_training = model.training
-    model.eval()
-    features, labels = [], []
-    try:
-        with torch.no_grad():
-            for batch in loader:
-                mask = batch["attention_mask"]
-                output = model(input_ids=batch["input_ids"], attention_mask=mask, output_hidden_states=True)
-                features.append(pool(output.hidden_states[layer + 1 if layer > 0 else layer], mask))
-                labels.append(batch["labels"])
-    finally:
-        model.train(was_training)
-    return torch.cat(features), torch.cat(labels)
+#-                features.append(pool(output.hidden_states[layer], mask))
+#+                features.append(pool(output.hidden_states[layer + 1 if layer > 0 else layer], mask))
 
 
 # %% wrong mask_not_passed
 # says: attention mask
-def first_token(hidden, mask):
-    return hidden[:, 0]
-
-
-def extract_features(model, loader, layer=-1, pool=first_token):
-    was_training = model.training
-    model.eval()
-    features, labels = [], []
-    try:
-        with torch.no_grad():
-            for batch in loader:
-                mask = batch["attention_mask"]
-                output = model(batch["input_ids"], output_hidden_states=True)
-                features.append(pool(output.hidden_states[layer], mask))
-                labels.append(batch["labels"])
-    finally:
-        model.train(was_training)
-    return torch.cat(features), torch.cat(labels)
+#-                output = model(input_ids=batch["input_ids"], attention_mask=mask, output_hidden_states=True)
+#+                output = model(batch["input_ids"], output_hidden_states=True)
 
 
 # %% wrong pool_ignored
 # says: ignored `pool`
-def first_token(hidden, mask):
-    return hidden[:, 0]
-
-
-def extract_features(model, loader, layer=-1, pool=first_token):
-    was_training = model.training
-    model.eval()
-    features, labels = [], []
-    try:
-        with torch.no_grad():
-            for batch in loader:
-                mask = batch["attention_mask"]
-                output = model(input_ids=batch["input_ids"], attention_mask=mask, output_hidden_states=True)
-                features.append(output.hidden_states[layer][:, 0])
-                labels.append(batch["labels"])
-    finally:
-        model.train(was_training)
-    return torch.cat(features), torch.cat(labels)
+#-                features.append(pool(output.hidden_states[layer], mask))
+#+                features.append(output.hidden_states[layer][:, 0])
 
 
 # %% wrong two_passes
 # says: same pass
-def first_token(hidden, mask):
-    return hidden[:, 0]
+#-                labels.append(batch["labels"])
 
-
-def extract_features(model, loader, layer=-1, pool=first_token):
-    was_training = model.training
-    model.eval()
-    features, labels = [], []
-    try:
-        with torch.no_grad():
-            for batch in loader:
-                mask = batch["attention_mask"]
-                output = model(input_ids=batch["input_ids"], attention_mask=mask, output_hidden_states=True)
-                features.append(pool(output.hidden_states[layer], mask))
-    finally:
-        model.train(was_training)
-    return torch.cat(features), torch.cat([batch["labels"] for batch in loader])
+#-    return torch.cat(features), torch.cat(labels)
+#+    return torch.cat(features), torch.cat([batch["labels"] for batch in loader])
 
 
 # %% wrong raises_TypeError (generic: hidden states not asked for)
 # says: extract_features
-def first_token(hidden, mask):
-    return hidden[:, 0]
-
-
-def extract_features(model, loader, layer=-1, pool=first_token):
-    was_training = model.training
-    model.eval()
-    features, labels = [], []
-    try:
-        with torch.no_grad():
-            for batch in loader:
-                mask = batch["attention_mask"]
-                output = model(input_ids=batch["input_ids"], attention_mask=mask)
-                features.append(pool(output.hidden_states[layer], mask))
-                labels.append(batch["labels"])
-    finally:
-        model.train(was_training)
-    return torch.cat(features), torch.cat(labels)
+#-                output = model(input_ids=batch["input_ids"], attention_mask=mask, output_hidden_states=True)
+#+                output = model(input_ids=batch["input_ids"], attention_mask=mask)
 
 
 # %% wrong raises_TypeError (generic: pool without mask)
 # says: extract_features
-def first_token(hidden, mask):
-    return hidden[:, 0]
-
-
-def extract_features(model, loader, layer=-1, pool=first_token):
-    was_training = model.training
-    model.eval()
-    features, labels = [], []
-    try:
-        with torch.no_grad():
-            for batch in loader:
-                mask = batch["attention_mask"]
-                output = model(input_ids=batch["input_ids"], attention_mask=mask, output_hidden_states=True)
-                features.append(pool(output.hidden_states[layer]))
-                labels.append(batch["labels"])
-    finally:
-        model.train(was_training)
-    return torch.cat(features), torch.cat(labels)
+#-                features.append(pool(output.hidden_states[layer], mask))
+#+                features.append(pool(output.hidden_states[layer]))
 
 
 # %% right whole batch as keywords
-def first_token(hidden, mask):
-    return hidden[:, 0]
-
-
-def extract_features(model, loader, layer=-1, pool=first_token):
-    was_training = model.training
-    model.eval()
-    features, labels = [], []
-    try:
-        with torch.no_grad():
-            for batch in loader:
-                mask = batch["attention_mask"]
-                output = model(**batch, output_hidden_states=True)
-                features.append(pool(output.hidden_states[layer], mask))
-                labels.append(batch["labels"])
-    finally:
-        model.train(was_training)
-    return torch.cat(features), torch.cat(labels)
+#-                output = model(input_ids=batch["input_ids"], attention_mask=mask, output_hidden_states=True)
+#+                output = model(**batch, output_hidden_states=True)
 
 
 # %% right inference_mode

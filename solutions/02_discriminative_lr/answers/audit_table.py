@@ -2,14 +2,11 @@
 
 # %% wrong layer_is_position
 # says: layer 0 is position 1
-def audit_table(rows, base_lr, decay, num_layers):
-    wrong = []
-    for name, printed in rows.items():
-        k = 0 if name == "embeddings" else num_layers + 1 if name == "head" else int(name.split()[1])
-        right = base_lr * decay ** (num_layers + 1 - k)
-        if abs(printed - right) > 0.05 * right:
-            wrong.append(name)
-    return wrong
+#-    positions = {"embeddings": 0, "head": num_layers + 1} | {f"layer {i}": i + 1 for i in range(num_layers)}
+
+#-        right = base_lr * decay ** (num_layers + 1 - positions[name])
+#+        k = 0 if name == "embeddings" else num_layers + 1 if name == "head" else int(name.split()[1])
+#+        right = base_lr * decay ** (num_layers + 1 - k)
 
 
 # %% wrong head_shared
@@ -79,14 +76,11 @@ def audit_table(rows, base_lr, decay, num_layers):
 
 # %% wrong indices_not_names
 # says: rows' numbers
-def audit_table(rows, base_lr, decay, num_layers):
-    positions = {"embeddings": 0, "head": num_layers + 1} | {f"layer {i}": i + 1 for i in range(num_layers)}
-    wrong = []
-    for row, (name, printed) in enumerate(rows.items()):
-        right = base_lr * decay ** (num_layers + 1 - positions[name])
-        if abs(printed - right) > 0.05 * right:
-            wrong.append(row)
-    return wrong
+#-    for name, printed in rows.items():
+#+    for row, (name, printed) in enumerate(rows.items()):
+
+#-            wrong.append(name)
+#+            wrong.append(row)
 
 
 # %% wrong positions_not_names
@@ -133,14 +127,11 @@ def audit_table(rows, base_lr, decay, num_layers):
 
 
 # %% wrong different (single digits of the layer's name only)
-def audit_table(rows, base_lr, decay, num_layers):
-    wrong = []
-    for name, printed in rows.items():
-        k = 0 if name == "embeddings" else num_layers + 1 if name == "head" else int(name[-1]) + 1
-        right = base_lr * decay ** (num_layers + 1 - k)
-        if abs(printed - right) > 0.05 * right:
-            wrong.append(name)
-    return wrong
+#-    positions = {"embeddings": 0, "head": num_layers + 1} | {f"layer {i}": i + 1 for i in range(num_layers)}
+
+#-        right = base_lr * decay ** (num_layers + 1 - positions[name])
+#+        k = 0 if name == "embeddings" else num_layers + 1 if name == "head" else int(name[-1]) + 1
+#+        right = base_lr * decay ** (num_layers + 1 - k)
 
 
 # %% wrong returns_none

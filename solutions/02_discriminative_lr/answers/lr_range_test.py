@@ -3,264 +3,86 @@
 
 # %% wrong loss_after_step
 # says: after each step
-def lr_range_test(model, loader, lrs, optimizer=torch.optim.SGD):
-    modes = {m: m.training for m in model.modules()}
-    saved = {name: value.clone() for name, value in model.state_dict().items()}
-    walker = optimizer(model.parameters(), lr=1e-3)
-    batches, losses = iter(loader), []
-    model.train()
-    try:
-        for lr in lrs:
-            try:
-                x, y = next(batches)
-            except StopIteration:
-                batches = iter(loader)
-                x, y = next(batches)
-            for group in walker.param_groups:
-                group["lr"] = float(lr)
-            walker.zero_grad()
-            loss = F.cross_entropy(model(x), y)
-            loss.backward()
-            walker.step()
-            with torch.no_grad():
-                losses.append(F.cross_entropy(model(x), y).item())
-    finally:
-        model.load_state_dict(saved)
-        model.zero_grad()
-        for m, training in modes.items():
-            m.training = training
-    return losses
+# edits: one batch after another, modes and copy in a dict
+#-            losses.append(loss.item())
+
+#-            walker.step()
+#+            walker.step()
+#+            with torch.no_grad():
+#+                losses.append(F.cross_entropy(model(x), y).item())
 
 
 # %% wrong never_moved (weights back after each rate)
 # says: untouched model
-def lr_range_test(model, loader, lrs, optimizer=torch.optim.SGD):
-    modes = {m: m.training for m in model.modules()}
-    saved = {name: value.clone() for name, value in model.state_dict().items()}
-    walker = optimizer(model.parameters(), lr=1e-3)
-    batches, losses = iter(loader), []
-    model.train()
-    try:
-        for lr in lrs:
-            try:
-                x, y = next(batches)
-            except StopIteration:
-                batches = iter(loader)
-                x, y = next(batches)
-            for group in walker.param_groups:
-                group["lr"] = float(lr)
-            walker.zero_grad()
-            loss = F.cross_entropy(model(x), y)
-            losses.append(loss.item())
-            loss.backward()
-            walker.step()
-            model.load_state_dict(saved)
-    finally:
-        model.load_state_dict(saved)
-        model.zero_grad()
-        for m, training in modes.items():
-            m.training = training
-    return losses
+# edits: one batch after another, modes and copy in a dict
+#-            walker.step()
+#+            walker.step()
+#+            model.load_state_dict(saved)
 
 
 # %% wrong never_moved (no step)
 # says: do you step at all
-def lr_range_test(model, loader, lrs, optimizer=torch.optim.SGD):
-    modes = {m: m.training for m in model.modules()}
-    saved = {name: value.clone() for name, value in model.state_dict().items()}
-    walker = optimizer(model.parameters(), lr=1e-3)
-    batches, losses = iter(loader), []
-    model.train()
-    try:
-        for lr in lrs:
-            try:
-                x, y = next(batches)
-            except StopIteration:
-                batches = iter(loader)
-                x, y = next(batches)
-            for group in walker.param_groups:
-                group["lr"] = float(lr)
-            walker.zero_grad()
-            loss = F.cross_entropy(model(x), y)
-            losses.append(loss.item())
-            loss.backward()
-    finally:
-        model.load_state_dict(saved)
-        model.zero_grad()
-        for m, training in modes.items():
-            m.training = training
-    return losses
+# edits: one batch after another, modes and copy in a dict
+#-            walker.step()
 
 
 # %% wrong first_batch_only
 # says: begins anew
-def lr_range_test(model, loader, lrs, optimizer=torch.optim.SGD):
-    modes = {m: m.training for m in model.modules()}
-    saved = {name: value.clone() for name, value in model.state_dict().items()}
-    walker = optimizer(model.parameters(), lr=1e-3)
-    losses = []
-    model.train()
-    try:
-        for lr in lrs:
-            x, y = next(iter(loader))
-            for group in walker.param_groups:
-                group["lr"] = float(lr)
-            walker.zero_grad()
-            loss = F.cross_entropy(model(x), y)
-            losses.append(loss.item())
-            loss.backward()
-            walker.step()
-    finally:
-        model.load_state_dict(saved)
-        model.zero_grad()
-        for m, training in modes.items():
-            m.training = training
-    return losses
+# edits: one batch after another, modes and copy in a dict
+#-    batches, losses = iter(loader), []
+#+    losses = []
+
+#-            try:
+#-                x, y = next(batches)
+#-            except StopIteration:
+#-                batches = iter(loader)
+#-                x, y = next(batches)
+#+            x, y = next(iter(loader))
 
 
 # %% wrong first_rate_only
 # says: first rate
-def lr_range_test(model, loader, lrs, optimizer=torch.optim.SGD):
-    modes = {m: m.training for m in model.modules()}
-    saved = {name: value.clone() for name, value in model.state_dict().items()}
-    walker = optimizer(model.parameters(), lr=lrs[0])
-    batches, losses = iter(loader), []
-    model.train()
-    try:
-        for lr in lrs:
-            try:
-                x, y = next(batches)
-            except StopIteration:
-                batches = iter(loader)
-                x, y = next(batches)
-            walker.zero_grad()
-            loss = F.cross_entropy(model(x), y)
-            losses.append(loss.item())
-            loss.backward()
-            walker.step()
-    finally:
-        model.load_state_dict(saved)
-        model.zero_grad()
-        for m, training in modes.items():
-            m.training = training
-    return losses
+# edits: one batch after another, modes and copy in a dict
+#-    walker = optimizer(model.parameters(), lr=1e-3)
+#+    walker = optimizer(model.parameters(), lr=lrs[0])
+
+#-            for group in walker.param_groups:
+#-                group["lr"] = float(lr)
 
 
 # %% wrong rate_one_late
 # says: set the rate before
-def lr_range_test(model, loader, lrs, optimizer=torch.optim.SGD):
-    modes = {m: m.training for m in model.modules()}
-    saved = {name: value.clone() for name, value in model.state_dict().items()}
-    walker = optimizer(model.parameters(), lr=0.0)
-    batches, losses = iter(loader), []
-    model.train()
-    try:
-        for lr in lrs:
-            try:
-                x, y = next(batches)
-            except StopIteration:
-                batches = iter(loader)
-                x, y = next(batches)
-            walker.zero_grad()
-            loss = F.cross_entropy(model(x), y)
-            losses.append(loss.item())
-            loss.backward()
-            walker.step()
-            for group in walker.param_groups:
-                group["lr"] = float(lr)
-    finally:
-        model.load_state_dict(saved)
-        model.zero_grad()
-        for m, training in modes.items():
-            m.training = training
-    return losses
+# edits: one batch after another, modes and copy in a dict
+#-    walker = optimizer(model.parameters(), lr=1e-3)
+#+    walker = optimizer(model.parameters(), lr=0.0)
+
+#-            for group in walker.param_groups:
+#-                group["lr"] = float(lr)
+
+#-            walker.step()
+#+            walker.step()
+#+            for group in walker.param_groups:
+#+                group["lr"] = float(lr)
 
 
 # %% wrong default_rate
 # says: default rate
-def lr_range_test(model, loader, lrs, optimizer=torch.optim.SGD):
-    modes = {m: m.training for m in model.modules()}
-    saved = {name: value.clone() for name, value in model.state_dict().items()}
-    walker = optimizer(model.parameters(), lr=1e-3)
-    batches, losses = iter(loader), []
-    model.train()
-    try:
-        for lr in lrs:
-            try:
-                x, y = next(batches)
-            except StopIteration:
-                batches = iter(loader)
-                x, y = next(batches)
-            walker.zero_grad()
-            loss = F.cross_entropy(model(x), y)
-            losses.append(loss.item())
-            loss.backward()
-            walker.step()
-    finally:
-        model.load_state_dict(saved)
-        model.zero_grad()
-        for m, training in modes.items():
-            m.training = training
-    return losses
+# edits: one batch after another, modes and copy in a dict
+#-            for group in walker.param_groups:
+#-                group["lr"] = float(lr)
 
 
 # %% wrong gradients_pile_up
 # says: clear them
-def lr_range_test(model, loader, lrs, optimizer=torch.optim.SGD):
-    modes = {m: m.training for m in model.modules()}
-    saved = {name: value.clone() for name, value in model.state_dict().items()}
-    walker = optimizer(model.parameters(), lr=1e-3)
-    batches, losses = iter(loader), []
-    model.train()
-    try:
-        for lr in lrs:
-            try:
-                x, y = next(batches)
-            except StopIteration:
-                batches = iter(loader)
-                x, y = next(batches)
-            for group in walker.param_groups:
-                group["lr"] = float(lr)
-            loss = F.cross_entropy(model(x), y)
-            losses.append(loss.item())
-            loss.backward()
-            walker.step()
-    finally:
-        model.load_state_dict(saved)
-        model.zero_grad()
-        for m, training in modes.items():
-            m.training = training
-    return losses
+# edits: one batch after another, modes and copy in a dict
+#-            walker.zero_grad()
 
 
 # %% wrong sum_not_mean
 # says: the mean was asked
-def lr_range_test(model, loader, lrs, optimizer=torch.optim.SGD):
-    modes = {m: m.training for m in model.modules()}
-    saved = {name: value.clone() for name, value in model.state_dict().items()}
-    walker = optimizer(model.parameters(), lr=1e-3)
-    batches, losses = iter(loader), []
-    model.train()
-    try:
-        for lr in lrs:
-            try:
-                x, y = next(batches)
-            except StopIteration:
-                batches = iter(loader)
-                x, y = next(batches)
-            for group in walker.param_groups:
-                group["lr"] = float(lr)
-            walker.zero_grad()
-            loss = F.cross_entropy(model(x), y, reduction="sum")
-            losses.append(loss.item())
-            loss.backward()
-            walker.step()
-    finally:
-        model.load_state_dict(saved)
-        model.zero_grad()
-        for m, training in modes.items():
-            m.training = training
-    return losses
+# edits: one batch after another, modes and copy in a dict
+#-            loss = F.cross_entropy(model(x), y)
+#+            loss = F.cross_entropy(model(x), y, reduction="sum")
 
 
 # %% wrong stops_with_loader
@@ -284,361 +106,98 @@ def lr_range_test(model, loader, lrs, optimizer=torch.optim.SGD):
 
 # %% wrong graph_kept
 # says: every step's graph
-def lr_range_test(model, loader, lrs, optimizer=torch.optim.SGD):
-    modes = {m: m.training for m in model.modules()}
-    saved = {name: value.clone() for name, value in model.state_dict().items()}
-    walker = optimizer(model.parameters(), lr=1e-3)
-    batches, losses = iter(loader), []
-    model.train()
-    try:
-        for lr in lrs:
-            try:
-                x, y = next(batches)
-            except StopIteration:
-                batches = iter(loader)
-                x, y = next(batches)
-            for group in walker.param_groups:
-                group["lr"] = float(lr)
-            walker.zero_grad()
-            loss = F.cross_entropy(model(x), y)
-            losses.append(loss)
-            loss.backward()
-            walker.step()
-    finally:
-        model.load_state_dict(saved)
-        model.zero_grad()
-        for m, training in modes.items():
-            m.training = training
-    return losses
+# edits: one batch after another, modes and copy in a dict
+#-            losses.append(loss.item())
+#+            losses.append(loss)
 
 
 # %% wrong weights_not_restored (never)
 # says: other weights than before
-def lr_range_test(model, loader, lrs, optimizer=torch.optim.SGD):
-    modes = {m: m.training for m in model.modules()}
-    saved = {name: value.clone() for name, value in model.state_dict().items()}
-    walker = optimizer(model.parameters(), lr=1e-3)
-    batches, losses = iter(loader), []
-    model.train()
-    try:
-        for lr in lrs:
-            try:
-                x, y = next(batches)
-            except StopIteration:
-                batches = iter(loader)
-                x, y = next(batches)
-            for group in walker.param_groups:
-                group["lr"] = float(lr)
-            walker.zero_grad()
-            loss = F.cross_entropy(model(x), y)
-            losses.append(loss.item())
-            loss.backward()
-            walker.step()
-    finally:
-        model.zero_grad()
-        for m, training in modes.items():
-            m.training = training
-    return losses
+# edits: one batch after another, modes and copy in a dict
+#-        model.load_state_dict(saved)
 
 
 # %% wrong weights_not_restored (no copy)
 # says: without a copy
-def lr_range_test(model, loader, lrs, optimizer=torch.optim.SGD):
-    modes = {m: m.training for m in model.modules()}
-    saved = model.state_dict()
-    walker = optimizer(model.parameters(), lr=1e-3)
-    batches, losses = iter(loader), []
-    model.train()
-    try:
-        for lr in lrs:
-            try:
-                x, y = next(batches)
-            except StopIteration:
-                batches = iter(loader)
-                x, y = next(batches)
-            for group in walker.param_groups:
-                group["lr"] = float(lr)
-            walker.zero_grad()
-            loss = F.cross_entropy(model(x), y)
-            losses.append(loss.item())
-            loss.backward()
-            walker.step()
-    finally:
-        model.load_state_dict(saved)
-        model.zero_grad()
-        for m, training in modes.items():
-            m.training = training
-    return losses
+# edits: one batch after another, modes and copy in a dict
+#-    saved = {name: value.clone() for name, value in model.state_dict().items()}
+#+    saved = model.state_dict()
 
 
 # %% wrong gradients_left
 # says: left over
-def lr_range_test(model, loader, lrs, optimizer=torch.optim.SGD):
-    modes = {m: m.training for m in model.modules()}
-    saved = {name: value.clone() for name, value in model.state_dict().items()}
-    walker = optimizer(model.parameters(), lr=1e-3)
-    batches, losses = iter(loader), []
-    model.train()
-    try:
-        for lr in lrs:
-            try:
-                x, y = next(batches)
-            except StopIteration:
-                batches = iter(loader)
-                x, y = next(batches)
-            for group in walker.param_groups:
-                group["lr"] = float(lr)
-            walker.zero_grad()
-            loss = F.cross_entropy(model(x), y)
-            losses.append(loss.item())
-            loss.backward()
-            walker.step()
-    finally:
-        model.load_state_dict(saved)
-        for m, training in modes.items():
-            m.training = training
-    return losses
+# edits: one batch after another, modes and copy in a dict
+#-        model.zero_grad()
 
 
 # %% wrong mode_not_restored
 # says: mode
-def lr_range_test(model, loader, lrs, optimizer=torch.optim.SGD):
-    modes = {m: m.training for m in model.modules()}
-    saved = {name: value.clone() for name, value in model.state_dict().items()}
-    walker = optimizer(model.parameters(), lr=1e-3)
-    batches, losses = iter(loader), []
-    model.train()
-    try:
-        for lr in lrs:
-            try:
-                x, y = next(batches)
-            except StopIteration:
-                batches = iter(loader)
-                x, y = next(batches)
-            for group in walker.param_groups:
-                group["lr"] = float(lr)
-            walker.zero_grad()
-            loss = F.cross_entropy(model(x), y)
-            losses.append(loss.item())
-            loss.backward()
-            walker.step()
-    finally:
-        model.load_state_dict(saved)
-        model.zero_grad()
-        for m, training in modes.items():
-            m.train()
-    return losses
+# edits: one batch after another, modes and copy in a dict
+#-            m.training = training
+#+            m.train()
 
 
 # %% wrong mode_not_restored (the model's flag for all parts)
 # says: mode
-def lr_range_test(model, loader, lrs, optimizer=torch.optim.SGD):
-    was = model.training
-    saved = {name: value.clone() for name, value in model.state_dict().items()}
-    walker = optimizer(model.parameters(), lr=1e-3)
-    batches, losses = iter(loader), []
-    model.train()
-    try:
-        for lr in lrs:
-            try:
-                x, y = next(batches)
-            except StopIteration:
-                batches = iter(loader)
-                x, y = next(batches)
-            for group in walker.param_groups:
-                group["lr"] = float(lr)
-            walker.zero_grad()
-            loss = F.cross_entropy(model(x), y)
-            losses.append(loss.item())
-            loss.backward()
-            walker.step()
-    finally:
-        model.load_state_dict(saved)
-        model.zero_grad()
-        model.train(was)
-    return losses
+# edits: one batch after another, modes and copy in a dict
+#-    modes = {m: m.training for m in model.modules()}
+#+    was = model.training
+
+#-        for m, training in modes.items():
+#-            m.training = training
+#+        model.train(was)
 
 
 # %% wrong eval_mode
 # says: train mode
-def lr_range_test(model, loader, lrs, optimizer=torch.optim.SGD):
-    modes = {m: m.training for m in model.modules()}
-    saved = {name: value.clone() for name, value in model.state_dict().items()}
-    walker = optimizer(model.parameters(), lr=1e-3)
-    batches, losses = iter(loader), []
-    model.eval()
-    try:
-        for lr in lrs:
-            try:
-                x, y = next(batches)
-            except StopIteration:
-                batches = iter(loader)
-                x, y = next(batches)
-            for group in walker.param_groups:
-                group["lr"] = float(lr)
-            walker.zero_grad()
-            loss = F.cross_entropy(model(x), y)
-            losses.append(loss.item())
-            loss.backward()
-            walker.step()
-    finally:
-        model.load_state_dict(saved)
-        model.zero_grad()
-        for m, training in modes.items():
-            m.training = training
-    return losses
+# edits: one batch after another, modes and copy in a dict
+#-    model.train()
+#+    model.eval()
 
 
 # %% wrong optimizer_renewed
 # says: running means
-def lr_range_test(model, loader, lrs, optimizer=torch.optim.SGD):
-    modes = {m: m.training for m in model.modules()}
-    saved = {name: value.clone() for name, value in model.state_dict().items()}
-    walker = optimizer(model.parameters(), lr=1e-3)
-    batches, losses = iter(loader), []
-    model.train()
-    try:
-        for lr in lrs:
-            try:
-                x, y = next(batches)
-            except StopIteration:
-                batches = iter(loader)
-                x, y = next(batches)
-            walker = optimizer(model.parameters(), lr=lr)
-            walker.zero_grad()
-            loss = F.cross_entropy(model(x), y)
-            losses.append(loss.item())
-            loss.backward()
-            walker.step()
-    finally:
-        model.load_state_dict(saved)
-        model.zero_grad()
-        for m, training in modes.items():
-            m.training = training
-    return losses
+# edits: one batch after another, modes and copy in a dict
+#-            for group in walker.param_groups:
+#-                group["lr"] = float(lr)
+#+            walker = optimizer(model.parameters(), lr=lr)
 
 
 # %% wrong optimizer_ignored
 # says: used SGD
-def lr_range_test(model, loader, lrs, optimizer=torch.optim.SGD):
-    modes = {m: m.training for m in model.modules()}
-    saved = {name: value.clone() for name, value in model.state_dict().items()}
-    walker = torch.optim.SGD(model.parameters(), lr=1e-3)
-    batches, losses = iter(loader), []
-    model.train()
-    try:
-        for lr in lrs:
-            try:
-                x, y = next(batches)
-            except StopIteration:
-                batches = iter(loader)
-                x, y = next(batches)
-            for group in walker.param_groups:
-                group["lr"] = float(lr)
-            walker.zero_grad()
-            loss = F.cross_entropy(model(x), y)
-            losses.append(loss.item())
-            loss.backward()
-            walker.step()
-    finally:
-        model.load_state_dict(saved)
-        model.zero_grad()
-        for m, training in modes.items():
-            m.training = training
-    return losses
+# edits: one batch after another, modes and copy in a dict
+#-    walker = optimizer(model.parameters(), lr=1e-3)
+#+    walker = torch.optim.SGD(model.parameters(), lr=1e-3)
 
 
 # %% wrong buffers_not_restored
 # says: running statistics
-def lr_range_test(model, loader, lrs, optimizer=torch.optim.SGD):
-    modes = {m: m.training for m in model.modules()}
-    saved = {name: value.detach().clone() for name, value in model.named_parameters()}
-    walker = optimizer(model.parameters(), lr=1e-3)
-    batches, losses = iter(loader), []
-    model.train()
-    try:
-        for lr in lrs:
-            try:
-                x, y = next(batches)
-            except StopIteration:
-                batches = iter(loader)
-                x, y = next(batches)
-            for group in walker.param_groups:
-                group["lr"] = float(lr)
-            walker.zero_grad()
-            loss = F.cross_entropy(model(x), y)
-            losses.append(loss.item())
-            loss.backward()
-            walker.step()
-    finally:
-        model.load_state_dict(saved, strict=False)
-        model.zero_grad()
-        for m, training in modes.items():
-            m.training = training
-    return losses
+# edits: one batch after another, modes and copy in a dict
+#-    saved = {name: value.clone() for name, value in model.state_dict().items()}
+#+    saved = {name: value.detach().clone() for name, value in model.named_parameters()}
+
+#-        model.load_state_dict(saved)
+#+        model.load_state_dict(saved, strict=False)
 
 
 # %% wrong gradients_pile_up (stale at the start)
 # says: clear them
-def lr_range_test(model, loader, lrs, optimizer=torch.optim.SGD):
-    modes = {m: m.training for m in model.modules()}
-    saved = {name: value.clone() for name, value in model.state_dict().items()}
-    walker = optimizer(model.parameters(), lr=1e-3)
-    batches, losses = iter(loader), []
-    model.train()
-    try:
-        for lr in lrs:
-            try:
-                x, y = next(batches)
-            except StopIteration:
-                batches = iter(loader)
-                x, y = next(batches)
-            for group in walker.param_groups:
-                group["lr"] = float(lr)
-            loss = F.cross_entropy(model(x), y)
-            losses.append(loss.item())
-            loss.backward()
-            walker.step()
-            if lr < 0:
-                walker.zero_grad()
-    finally:
-        model.load_state_dict(saved)
-        model.zero_grad()
-        for m, training in modes.items():
-            m.training = training
-    return losses
+# edits: one batch after another, modes and copy in a dict
+#-            walker.zero_grad()
+
+#-            walker.step()
+#+            walker.step()
+#+            if lr < 0:
+#+                walker.zero_grad()
 
 
 # %% wrong stops_at_nan
 # says: not finite
-def lr_range_test(model, loader, lrs, optimizer=torch.optim.SGD):
-    modes = {m: m.training for m in model.modules()}
-    saved = {name: value.clone() for name, value in model.state_dict().items()}
-    walker = optimizer(model.parameters(), lr=1e-3)
-    batches, losses = iter(loader), []
-    model.train()
-    try:
-        for lr in lrs:
-            try:
-                x, y = next(batches)
-            except StopIteration:
-                batches = iter(loader)
-                x, y = next(batches)
-            for group in walker.param_groups:
-                group["lr"] = float(lr)
-            walker.zero_grad()
-            loss = F.cross_entropy(model(x), y)
-            if not math.isfinite(loss.item()):
-                break
-            losses.append(loss.item())
-            loss.backward()
-            walker.step()
-    finally:
-        model.load_state_dict(saved)
-        model.zero_grad()
-        for m, training in modes.items():
-            m.training = training
-    return losses
+# edits: one batch after another, modes and copy in a dict
+#-            loss = F.cross_entropy(model(x), y)
+#+            loss = F.cross_entropy(model(x), y)
+#+            if not math.isfinite(loss.item()):
+#+                break
 
 
 # %% wrong mode_not_restored (no finally)

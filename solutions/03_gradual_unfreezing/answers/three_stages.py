@@ -77,14 +77,10 @@ def three_stages(model):
 
 
 # %% wrong newly_only
-def three_stages(model):
-    stages = []
-    for parts in ([model.fc], [model.layer4], [model.layer4, model.layer3]):
-        model.requires_grad_(False)
-        for part in parts:
-            part.requires_grad_(True)
-        stages.append([name for name, p in model.named_parameters() if p.requires_grad])
-    return stages
+#-    model.requires_grad_(False)
+#-    for parts in ([model.fc], [model.layer4], [model.layer3]):
+#+    for parts in ([model.fc], [model.layer4], [model.layer4, model.layer3]):
+#+        model.requires_grad_(False)
 
 
 # %% wrong names_of_children
