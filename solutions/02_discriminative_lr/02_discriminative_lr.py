@@ -163,7 +163,6 @@ with check("02.layer_lrs") as c:
             "no_embeddings": ([0.75, 1.5, 3.0], "The embeddings are missing: L + 2 rates."),
             "no_head": ([0.375, 0.75, 1.5], "The head is missing: L + 2 rates."),
             "two_short": ([1.5, 3.0], "Only L rates, and the last one is the head's: L layers lie between embeddings and head."),
-            "one_short": ([0.75, 1.5, 3.0, ], "One rate is missing: L + 2 positions."),
             "head_decayed": ([0.1875, 0.375, 0.75, 1.5], "Every rate is one factor too small: the head itself has exponent 0."),
             "base_forgotten": ([0.125, 0.25, 0.5, 1.0], "These are the factors alone; each is to be multiplied by base_lr."),
             "base_in_power": ([3.375, 2.25, 1.5, 1.0], "You raised base_lr to the power too. Only the decay is."),
