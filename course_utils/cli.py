@@ -98,12 +98,12 @@ def audit(
     """Run the bank of wrong and right answers through the real check cells."""
     from rich.console import Console
 
-    from course_utils.authoring.audit import audit, audit_table
+    from course_utils.authoring.audit import audit, report_table
 
     reports = []
     for each in _lessons(lesson):
         reports.append(audit(each, exercise=exercise))
-        Console().print(audit_table(reports[-1]))
+        Console().print(report_table(reports[-1]))
     if not all(report.ok for report in reports):
         raise typer.Exit(1)
 

@@ -7,7 +7,7 @@ from rich.console import Console
 from test_lint import IN_CHECK, write_toy
 
 from course_utils.authoring.answers import edited, read_answers
-from course_utils.authoring.audit import audit, audit_table
+from course_utils.authoring.audit import audit, report_table
 from course_utils.errors import CourseError
 
 GOOD = """\"\"\"Answers to 01.double.\"\"\"
@@ -92,7 +92,7 @@ def run(root, bank, *changes, **options):
 
 def shown(report) -> str:
     console = Console(file=io.StringIO(), width=200)
-    console.print(audit_table(report))
+    console.print(report_table(report))
     return console.file.getvalue()
 
 

@@ -112,7 +112,7 @@ def audit(lesson: Lesson, exercise: str | None = None, seconds: float = SECONDS)
     return report
 
 
-def audit_table(report: AuditReport):
+def report_table(report: AuditReport):
     """The report for rich to print: a table with one row per exercise, and below it each fault in full."""
     from rich import box
     from rich.console import Group
