@@ -1,16 +1,19 @@
 """The answer banks: wrong and right answers to each exercise, written out or as edits of the lesson's solution.
 
-# %% wrong pads_averaged (plain mean)       a whole answer, and the verdict it must get
-# says: averaged over the padding           what the message must contain (optional, several)
-def masked_mean(hidden, mask):
-    return hidden.mean(1)
+# %% wrong squared (by power)       a whole answer, and the verdict it must get
+# says: You squared                 what the message must contain (optional, several)
+def double(x):
+    return x**2
 
-# %% wrong sum_not_mean                     an edit: these lines of the solution, replaced by those
-#-    return (hidden * weights).sum(1) / weights.sum(1).clamp(min=1)
-#+    return (hidden * weights).sum(1)
+# %% wrong off_by_one               an edit: these lines of the solution, replaced by those
+#-    return 2 * x
+#+    return 2 * x + 1
 
-# %% right einsum                           another right one
-# edits: einsum                             an edit of that answer of the same file instead of the solution
+# %% right in place                 another right one
+# edits: sum                        an edit of the right answer "sum" of the same file instead
+#-    return x + x
+#+    x += x
+#+    return x
 """
 
 import re
