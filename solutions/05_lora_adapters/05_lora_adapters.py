@@ -408,6 +408,177 @@ with check("05.attach_lora") as c:
 ### END HIDDEN TESTS
 
 # %% [markdown]
+# ## 7 · The experiment: what do rank, method and mixture change?
+
+# %% tags=["experiment", "protocol"]
+import functools
+import tempfile
+from pathlib import Path
+
+from safetensors.torch import save_file
+from sklearn.linear_model import LogisticRegression
+from torch.utils.data import DataLoader, RandomSampler
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
+
+from course_utils import experiments, plotting
+from course_utils.backbones import load_text, load_vision
+from course_utils.datasets import load_digits, load_reviews, take
+from course_utils.loaders import array_loader, text_loader
+from course_utils.records import record_frame
+from course_utils.settings import pick, seed_everything
+from course_utils.training import evaluate, fit
+
+STEPS, BATCH, N = 100, 16, 200
+RANKS = (1, 2, 4, 8, 16, 32, 64)
+QUERY_VALUE = r"attention\.self\.(query|value)$"
+
+
+def samples(domain: str, flips: bool, part: str, n: int, seed: int) -> dict:
+    """n labeled reviews as texts and labels."""
+    return take(load_reviews(domain, part, flips=flips), n, seed)[:]
+
+
+def repeated(labeled: DataLoader, steps: int, batch: int, seed: int) -> DataLoader:
+    """`steps` batches drawn from the samples of a loader, again and again, in an order of the seed."""
+    order = torch.Generator().manual_seed(seed)
+    sampler = RandomSampler(labeled.dataset, num_samples=steps * batch, generator=order)
+    return DataLoader(labeled.dataset, batch, sampler=sampler, generator=order, collate_fn=labeled.collate_fn)
+
+
+@functools.lru_cache(maxsize=1)
+def film_critic(seed: int) -> dict:
+    """Weights of BERT after 2,400 reviews of films with words whose polarity depends on the domain."""
+    seed_everything(seed)
+    model, tokenizer = load_text(task="classification")
+    labeled = text_loader(load_reviews("films", "train", flips=True), tokenizer)
+    fit(model, repeated(labeled, 150, BATCH, seed), lr=1e-3, max_steps=150, warmup_steps=0.1, seed=seed, show_progress=False)
+    return model.state_dict()
+
+
+def start(gap: str, seed: int, part: str, steps: int):
+    """Model, loader of `steps` training batches, loader to score on."""
+    if gap == "far":
+        critic = film_critic(seed)
+    seed_everything(seed)
+    model, tokenizer = load_text(task="classification")
+    if gap == "far":
+        model.load_state_dict(critic)
+    domain = {"near": ("films", False), "far": ("gadgets", True)}[gap]
+    labeled = text_loader(samples(*domain, "train", N, seed), tokenizer)
+    scored = text_loader(samples(*domain, part, 1000, 0), tokenizer, batch_size=100)
+    return model, repeated(labeled, steps, BATCH, seed), scored
+
+
+class Prompted(nn.Module):
+    """A classifier that reads k learned vectors before each text; they begin as the embeddings of random words."""
+
+    def __init__(self, model: nn.Module, k: int):
+        super().__init__()
+        self.model, self.words = model, model.bert.embeddings.word_embeddings
+        self.prompt = nn.Parameter(self.words.weight[torch.randperm(len(self.words.weight))[:k]].detach().clone())
+
+    def forward(self, input_ids, attention_mask, **rest):
+        embeddings, mask = prepend_prompt(self.words(input_ids), attention_mask, self.prompt)
+        return self.model(inputs_embeds=embeddings, attention_mask=mask)
+
+
+def attend_with_prefix(module, query, key, value, attention_mask, **options):
+    """`prefix_attention` for a batch with padding: the prefix of the layer is in front, and never masked."""
+    pk, pv = (part.expand(len(key), -1, -1, -1) for part in module.prefix)
+    if attention_mask is not None:
+        attention_mask = F.pad(attention_mask, (pk.shape[2], 0), value=True)
+    key, value = torch.cat([pk, key], dim=2), torch.cat([pv, value], dim=2)
+    return sdpa_attention_forward(module, query, key, value, attention_mask, **options)
+
+
+AttentionInterface.register("prefix", attend_with_prefix)
+AttentionMaskInterface.register("prefix", sdpa_mask)
+
+
+def prepare(model: nn.Module, method: str, r: int | None) -> nn.Module:
+    """Let `method` and the head train, and nothing else; r is rank, bottleneck or number of learned vectors."""
+    head, layers = [model.bert.pooler, model.classifier], model.bert.encoder.layer
+    if method == "full":
+        return model
+    model.requires_grad_(False)
+    if method == "lora":
+        inject_lora(model.bert.encoder, QUERY_VALUE, r, 2 * r, LoRALinear)
+    elif method == "adapter":
+        insert_adapters(list(layers), model.config.hidden_size, r, Adapter)
+    elif method == "prefix":
+        model.config._attn_implementation = "prefix"
+        for attention in (layer.attention.self for layer in layers):
+            shape = (2, attention.num_attention_heads, r, attention.attention_head_size)
+            attention.prefix = nn.Parameter(0.1 * torch.randn(shape))
+    for part in head:
+        part.requires_grad_(True)
+    return Prompted(model, r) if method == "prompt" else model
+
+
+def costs(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict:
+    """Trainable parameters, bytes of optimizer state after training, bytes of a file with what was trained."""
+    # what is frozen comes from the backbone; the scale of a LoRA is a buffer and needed as well
+    kept = {name: p.detach().contiguous() for name, p in model.named_parameters() if p.requires_grad}
+    kept |= {name: b for name, b in model.named_buffers() if name.endswith(".scale")}
+    state = [value for values in optimizer.state.values() for value in values.values() if torch.is_tensor(value)]
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "trained.safetensors"
+        save_file(kept, file)
+        size = file.stat().st_size
+    return {
+        "trainable": sum(p.numel() for p in model.parameters() if p.requires_grad),
+        "optimizer_bytes": sum(value.numel() * value.element_size() for value in state),
+        "file_bytes": size,
+    }
+
+
+def train(model: nn.Module, batches: DataLoader, lr: float, seed: int) -> torch.optim.Optimizer:
+    """AdamW with a linear decay after 10 % warmup, in place; returns the optimizer with its state."""
+    made = []
+
+    def adamw(groups, lr):
+        made.append(torch.optim.AdamW(groups, lr=lr))
+        return made[0]
+
+    fit(model, batches, lr=lr, max_steps=len(batches), warmup_steps=0.1, optimizer=adamw, seed=seed, show_progress=False)
+    return made[0]
+
+
+def run_text(seed: int, gap: str, method: str, r: int | None, lr: float, part: str = "test", steps: int = STEPS) -> dict:
+    """Train on 200 reviews; accuracy and costs."""
+    model, batches, scored = start(gap, seed, part, steps)
+    model = prepare(model, method, r)
+    optimizer = train(model, batches, lr, seed)
+    return {"accuracy": evaluate(model, scored)["accuracy"], **costs(model, optimizer)}
+
+
+def run_digits(seed: int, method: str, n: int, lr: float | None, part: str = "test", steps: int = STEPS) -> dict:
+    """Train on n handwritten digits; accuracy and costs. "raw pixels" is logistic regression on 64 of them."""
+    seed_everything(seed)
+    model = load_vision("vit", num_classes=10)
+    pool, (mean,), (std,) = load_digits("pool"), model.input_spec.mean, model.input_spec.std
+    scored = pool.select(range(600, 1000)) if part == "validation" else load_digits("test")
+    (x, y), (x_scored, y_scored) = (
+        (np.array(data["image"][:], dtype=np.float32), np.array(data["label"][:]))
+        for data in (take(pool.select(range(600)), n, seed), scored)
+    )
+    if method == "raw pixels":
+        x, x_scored = (F.avg_pool2d(torch.from_numpy(images), 4).flatten(1).numpy() for images in (x, x_scored))
+        fitted = LogisticRegression(C=10.0, max_iter=2000).fit(x, y)
+        return {"accuracy": fitted.score(x_scored, y_scored), "trainable": fitted.coef_.size + fitted.intercept_.size}
+    if method == "probe":
+        model.requires_grad_(False)
+        model.model.classifier.requires_grad_(True)
+    elif method == "lora":
+        model.model = attach_lora(model.model, r=8, lora_alpha=16)
+    labeled = array_loader((x - mean) / std, y)
+    train(model, repeated(labeled, steps, 25, seed), lr, seed)
+    found = evaluate(model, array_loader((x_scored - mean) / std, y_scored, 400))["accuracy"]
+    return {"accuracy": found, "trainable": sum(p.numel() for p in model.parameters() if p.requires_grad)}
+
+# %% [markdown]
 # ## What to remember
 #
 # | idea | in one line |
