@@ -12,6 +12,26 @@
 
 # %% [markdown]
 # # 04 · Catastrophic forgetting: L2-SP, EWC, replay
+#
+# You fine-tune a network on a new task and it gets good at it. What happened to everything it knew before?
+#
+# **After this lesson you can**
+#
+# - say why fine-tuning forgets, and which four families of remedies there are;
+# - estimate how much each weight matters to the old task, sample by sample, and tell it from what batch gradients give;
+# - anchor weights with EWC and L2-SP, and say what lies outside every penalty;
+# - keep a fair memory of a stream whose length nobody knows, and mix it into batches in an exact share;
+# - measure forgetting, choose a strength on held-out data, and report what it bought with an honest interval.
+#
+# **Time** 75–90 minutes · **Points** 100 · runs on a laptop without GPU and without internet.
+#
+# **How to work.** Replace each `raise NotImplementedError()` by your code, run the cell, then run the check below it. A
+# check is silent but for one line when you are right; otherwise it says what you did and which idea to revisit. Each
+# exercise stands alone: if one resists, go on with the next. Hidden checks (other seeds, shapes, edge cases) run when
+# your work is graded. **Validate** in the toolbar runs everything the way the grader does, hidden checks apart.
+#
+# **What was measured.** A bracket behind a statement names its record (in `data/records`), those that *did not hold
+# here* included.
 
 # %% tags=["setup"]
 import copy
@@ -27,14 +47,137 @@ import torch.nn.functional as F
 from matplotlib.figure import Figure
 from scipy import stats
 from torch import nn
-from torch.func import functional_call, grad, vmap
+from torch.func import functional_call, grad, jacrev, vmap
 
 from course_utils.checks import check
 
 # %% [markdown]
-# ## 1 · diagonal_fisher
+# ## The idea in one picture
+#
+# Two weights, two tasks. The old task A is done best at θ\*; it is picky about the horizontal weight and hardly cares
+# about the vertical one. The new task B wants to be elsewhere. An anchor adds to B's loss a price for leaving θ\*, and
+# its strength λ slides the solution from B's optimum (λ = 0) back to θ\* (λ → ∞). L2-SP asks the same price in all
+# directions, EWC asks it where A is picky.
+
+# %% tags=["experiment", "hide-source"]
+from course_utils import plotting
+
+plotting.style()
+needs_a, needs_b = np.array([8.0, 0.4]), np.array([1.0, 1.0])  # diagonal Hessians of the two losses
+best_a, best_b = np.zeros(2), np.array([2.0, 2.0])
+strengths = np.concatenate([[0.0], np.geomspace(0.01, 300, 200)])
+
+
+def loss_of(needs, best, theta):
+    return 0.5 * (needs * (theta - best) ** 2).sum(-1)
+
+
+def solutions(importance):  # where B's loss + λ/2 · importance · (θ − θ*)² is smallest, for each λ
+    price = strengths[:, None] * importance
+    return (needs_b * best_b + price * best_a) / (needs_b + price)
+
+
+paths = {"L2-SP": solutions(np.ones(2)), "EWC": solutions(needs_a)}
+joint = (needs_a * best_a + needs_b * best_b) / (needs_a + needs_b)
+fig = Figure(figsize=(7.4, 3.5), layout="constrained")
+left, right = fig.subplots(1, 2)
+grid = np.stack(np.meshgrid(np.linspace(-1.2, 3.2, 100), np.linspace(-1.2, 3.2, 100)), -1)
+for needs, best, color, name in ((needs_a, best_a, "#444444", "old task A"), (needs_b, best_b, "#E69F00", "new task B")):
+    left.contour(grid[..., 0], grid[..., 1], loss_of(needs, best, grid), levels=[0.25, 1, 2.5], colors=color, linewidths=0.9)
+    left.annotate(name, best, xytext=(0, 7 if name[0] == "n" else -15), textcoords="offset points", color=color, ha="center", fontsize=9)
+    left.plot(*best, "o", color=color, markersize=4)
+for (name, path), color in zip(paths.items(), ("#56B4E9", "#0072B2"), strict=True):
+    left.plot(*path.T, color=color, linewidth=2.2)
+    left.annotate(name, path[110 if name == "EWC" else 95], xytext=(-8, 0) if name == "EWC" else (8, -8),
+                  textcoords="offset points", ha="right" if name == "EWC" else "left", color=color, fontsize=10)
+    right.plot(loss_of(needs_b, best_b, path), loss_of(needs_a, best_a, path), color=color, linewidth=2.2, label=name)
+left.plot(*joint, "*", color="#D55E00", markersize=11)
+left.annotate("both trained together", joint, xytext=(9, -4), textcoords="offset points", color="#D55E00", fontsize=9)
+right.plot(loss_of(needs_b, best_b, joint), loss_of(needs_a, best_a, joint), "*", color="#D55E00", markersize=11)
+left.set(title="Two roads back to the anchor", xlabel="weight 1 (A is picky)", ylabel="weight 2 (A hardly cares)", aspect="equal")
+right.set(title="At the same price for B, EWC loses less of A", xlabel="loss on the new task B", ylabel="loss on the old task A", ylim=(-0.3, 8))
+right.legend()
+at_one = paths["EWC"][np.argmin(np.abs(strengths - 1))]
+plotting.show(
+    fig,
+    "Left: loss contours of task A (narrow in weight 1) and task B (round), and the solutions for growing λ from B's optimum "
+    f"(2, 2) to A's (0, 0): straight for L2-SP, first along weight 1 for EWC; the joint optimum ({joint[0]:.2f}, {joint[1]:.2f}) is "
+    f"EWC's solution at λ = 1. Right: loss on A over loss on B along both roads; where B loses 1.0, A loses "
+    + " and ".join(f"{np.interp(1.0, loss_of(needs_b, best_b, p), loss_of(needs_a, best_a, p)):.2f} ({n})" for n, p in paths.items()) + ".",
+)
+
+# %% [markdown]
+# In this picture EWC is exact: both losses are quadratic with diagonal Hessians, and the importance *is* the Hessian of
+# A. Then λ = 1 gives the optimum of A + B without a single sample of A. A network offers none of these three.
+#
+# **Why does fine-tuning forget?** [1] Nothing in the new loss speaks for the old task, so three things happen at once:
+#
+# - **Shift.** The old data are gone. Weights that only they held in place drift with the noise and regularization.
+# - **Interference.** Weights are shared. A step that helps the new task moves features that the old head reads.
+# - **Reallocation.** Capacity the new task does not need for the old features is put to other use.
+#
+# **Four families of remedies**, in the order of what you must have kept:
+#
+# | family | what it does | what you must keep | examples |
+# | --- | --- | --- | --- |
+# | anchor | a price for leaving the old weights | the old weights | L2-SP [2] |
+# | weighted anchor | a price where the old task is sensitive | weights and importances | EWC [3], synaptic intelligence [4] |
+# | replay | old samples in the new batches | some old data | experience replay [5] |
+# | isolation | the old weights do not move at all | the old weights; new ones per task | freezing, progressive networks [6], adapters [7] |
+#
+# Freezing is the limit λ → ∞ of an anchor. Decaying weights is *no* anchor at all, as you will see.
+
+# %% [markdown]
+# ## 1 · Which weights matter?
+#
+# A weight matters to a task if moving it changes the predictions. How much they change, to second order, is what the
+# **Fisher information** says. Its diagonal has one number per weight, the mean *squared* gradient of the log-likelihood:
+#
+# $$F_i = \frac{1}{N}\sum_{n=1}^{N}\; \mathbb{E}_{c \sim p_\theta(\cdot \mid x_n)} \left(\frac{\partial \log p_\theta(c \mid x_n)}{\partial \theta_i}\right)^2$$
+#
+# The square stands inside both means. That is all there is to it, and most code in circulation gets it wrong: training
+# loops deliver the gradient of a *batch*, which is a mean already.
+#
+# Whose labels are they? The formula says: the model's own predictions, each class weighted by its probability. Putting
+# in the labels of the data gives the *empirical* Fisher: cheaper by the number of classes, and another quantity [8]. On
+# samples the model fits perfectly it is zero, as if no weight mattered.
 #
 # ### Exercise 1 · `diagonal_fisher`
+#
+# Everything that knows about importance in this lesson starts from these numbers. `torch.func` computes a gradient for
+# each sample at once, where a loop over samples would take its time.
+#
+# `diagonal_fisher(model, x, y=None, batch_size=32) -> dict`: name → float32 tensor of the parameter's shape, for each
+# parameter with `requires_grad` (as in `model.named_parameters()`).
+#
+# - `x` is a tensor (N, …), `model(x)` gives logits (N, C). With `y` (N,) take those labels. Without, take the exact
+#   expectation over the classes: no sampling, no argmax.
+# - `batch_size` limits memory and nothing else: the result is the same for any, also when N is no multiple of it.
+# - The model is judged in **eval mode** (dropout off, BatchNorm's statistics fixed) and left as it came: the mode of
+#   each of its parts, weights, buffers, `requires_grad` and `.grad` (you may be called in the middle of training).
+# - Square in **float32**, also if the model is float16.
+#
+# For softmax regression there is a closed form, which the check below uses: $F_{cd} = \frac1N\sum_n (p_{nc}-y_{nc})^2
+# x_{nd}^2$ with labels, $y$ one-hot, and $\frac1N\sum_n p_{nc}(1-p_{nc})\,x_{nd}^2$ without.
+#
+# **Difficulty ●●● · Importance ●●● · 20 minutes · 24 points**
+#
+# <details><summary>Hint 1</summary>
+#
+# Write the loss of *one* sample as a function of a dict of parameters. `functional_call(model, parameters, (batch,))`
+# calls the model with them; a single sample needs a batch dimension, `sample[None]`.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# `grad(loss)` differentiates by the first argument and returns a dict; `vmap(grad(loss), in_dims=(None, 0, 0))` does so
+# for each sample of a batch, with the same parameters for all. Then square, then sum over the samples.
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# Without labels: for each class c, take c as the label of all samples of the part, and weight each sample's squared
+# gradient by its probability of c. Remember `module.training` of every module of `model.modules()`, not only of the
+# model. Detach the parameters first; `F.cross_entropy(logits, label[None])` wants a batch of labels too.
+# </details>
 
 # %% nbgrader={"grade": false, "grade_id": "diagonal_fisher", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def diagonal_fisher(
@@ -78,19 +221,256 @@ def diagonal_fisher(
 
 # %% nbgrader={"grade": true, "grade_id": "diagonal_fisher_check", "locked": true, "points": 9, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 with check("04.diagonal_fisher") as c:
-    c.that(True, "todo", "")
+    torch.manual_seed(0)
+    model = nn.Linear(2, 3)  # softmax regression
+    x, y = torch.randn(10, 2), torch.tensor([0, 1, 2, 0, 1, 2, 0, 0, 1, 2])
+    with torch.no_grad():
+        p = model(x).softmax(-1)
+
+    def per_sample(labels):  # the gradient of each sample by hand, (10, 3, 2) and (10, 3)
+        error = p - F.one_hot(labels, 3)
+        return {"weight": error[:, :, None] * x[:, None, :], "bias": error}
+
+    def by(rule, labels=y):  # what a rule makes of these gradients, for both parameters
+        return {name: rule(g) for name, g in per_sample(labels).items()}
+
+    def over_classes(rule, share):  # the same, summed over classes in place of labels, with a weight (10, 3)
+        parts = [by(lambda g, k=k: rule(g, share[:, k].view(-1, *[1] * (g.ndim - 1))), torch.full((10,), k)) for k in range(3)]
+        return {name: sum(part[name] for part in parts) for name in parts[0]}
+
+    batch_mean = ("You squared the gradient of each batch's *mean* loss. In that mean the samples' gradients cancel, and the result "
+                  "is too small by about the batch size, whatever you divide by. Square each sample's own gradient.")
+    batch_sum = ("You squared the gradient of each batch's *summed* loss: (a + b)² instead of a² + b². Square each sample's own "
+                 "gradient, then add.")
+    exact = over_classes(lambda g, w: (w * g**2).mean(0), p)
+    with c.unchanged(x, y, *model.parameters()):
+        got = diagonal_fisher(model, x, y, batch_size=4)
+    if isinstance(got, dict):
+        c.that({"weight", "bias"} <= set(got), "parameters_missing", f"Your dict has the names {sorted(map(str, got))[:4]}; this model "
+               "has the parameters weight and bias. Every parameter that trains can be moved, so each needs its importance.")
+        c.that(not any(getattr(f, "requires_grad", False) for f in got.values()), "attached", "Your result still hangs on a graph "
+               "(requires_grad is True). It is a table of numbers: detach the parameters before you differentiate.")
+    c.expect(
+        got,
+        by(lambda g: (g**2).mean(0)),
+        what="With labels and batches of 4, 4 and 2 samples, your Fisher of a softmax regression",
+        mistakes={
+            "batch_mean": (by(lambda g: sum(b.mean(0) ** 2 for b in g.split(4)) / 10), batch_mean),
+            "batch_mean_over_batches": (by(lambda g: sum(b.mean(0) ** 2 for b in g.split(4)) / 3), batch_mean),
+            "batch_mean_weighted": (by(lambda g: sum(len(b) * b.mean(0) ** 2 for b in g.split(4)) / 10), batch_mean),
+            "batch_sum": (by(lambda g: sum(b.sum(0) ** 2 for b in g.split(4)) / 10), batch_sum),
+            "batch_sum_over_batches": (by(lambda g: sum(b.sum(0) ** 2 for b in g.split(4)) / 3), batch_sum),
+            "square_of_mean": (by(lambda g: g.mean(0) ** 2), "You averaged the gradients of all samples and squared last. At an "
+                                                             "optimum that is zero, as if no weight mattered. Square first."),
+            "sum_not_mean": (by(lambda g: (g**2).sum(0)), "Your numbers are those asked for times N: you added over the samples and "
+                                                          "never divided. The same data twice must give the same Fisher."),
+            "over_batches": (by(lambda g: (g**2).sum(0) / 3), "You divided the sum over all samples by the number of batches. It is a "
+                                                              "mean over samples."),
+            "ragged_batches": (by(lambda g: torch.stack([(b**2).mean(0) for b in g.split(4)]).mean(0)),
+                               "You averaged the means of the batches, so that the two samples of the last batch count double. "
+                               "Add over all samples, divide by N once."),
+            "last_batch_dropped": (by(lambda g: (g[:8] ** 2).mean(0)), "The last two samples, an incomplete batch, are missing."),
+            "last_batch_uncounted": (by(lambda g: (g[:8] ** 2).sum(0) / 10), "The last two samples, an incomplete batch, are missing."),
+            "last_batch_only": (by(lambda g: (g[8:] ** 2).mean(0)), "Only the last batch is in the result: you overwrite where you "
+                                                                    "should add."),
+            "not_squared": (by(lambda g: g.mean(0)), "You averaged the gradients without a square. They have both signs and cancel."),
+            "absolute": (by(lambda g: g.abs().mean(0)), "You averaged absolute gradients. The Fisher has squares."),
+            "root": (by(lambda g: (g**2).mean(0).sqrt()), "You took a root of the mean square. The Fisher is the mean square itself."),
+            "labels_ignored": (exact, "You were given labels, but took the model's own distribution."),
+            "argmax_labels": (by(lambda g: (g**2).mean(0), p.argmax(-1)), "You were given labels, but took the class that the model "
+                                                                          "finds most probable."),
+        },
+    )
+    torch.manual_seed(1)
+    got = diagonal_fisher(model, x, batch_size=4)
+    torch.manual_seed(2)
+    again = diagonal_fisher(model, x, batch_size=4)
+    both = all(isinstance(f, dict) and all(torch.is_tensor(v) for v in f.values()) for f in (got, again))
+    c.that(not both or all(torch.equal(got[k], again[k]) for k in got), "labels_sampled", "Without labels, two calls give two results: "
+           "you draw labels. That is right on average but noisy; with so few classes the expectation can be computed exactly.")
+    c.expect(
+        got,
+        exact,
+        what="Without labels, your Fisher of a softmax regression",
+        mistakes={
+            "argmax_labels": (by(lambda g: (g**2).mean(0), p.argmax(-1)), "Without labels you took the most probable class as if it were "
+                              "certain. The expectation is over all classes, each with its probability."),
+            "unweighted": (over_classes(lambda g, w: (g**2).mean(0), p), "You added the squares over the classes without their "
+                                                                         "probabilities. Classes that the model rules out hardly count."),
+            "uniform": (over_classes(lambda g, w: (g**2).mean(0) / 3, p), "You gave each class the same weight. The expectation is over the model's own distribution."),
+            "expected_before_squared": (over_classes(lambda g, w: (w * g).mean(0), p), "All zero: you averaged the gradient over the "
+                                        "classes before squaring. Weighted by their probabilities the gradients of all classes cancel "
+                                        "exactly; square first."),
+            "weights_squared": (over_classes(lambda g, w: ((w * g) ** 2).mean(0), p), "The probabilities were squared together with the "
+                                "gradients. Square the gradient of log p, then weight the square."),
+            "over_classes_too": ({k: v / 3 for k, v in exact.items()}, "Your numbers are too small by the number of classes. The "
+                                 "probabilities add up to one, so there is nothing left to divide by."),
+            "batch_mean": (over_classes(lambda g, w: sum((w[i : i + 4] * g[i : i + 4]).mean(0) ** 2 for i in (0, 4, 8)) / 10, p), batch_mean),
+        },
+    )
+    net = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Dropout(0.5), nn.Linear(4, 3))
+    net[1].running_mean += 0.5
+    want = diagonal_fisher(net.eval(), x, y)
+    net.train()
+    net[1].eval()  # a frozen part stays in eval mode while the rest trains
+    with c.restores_mode(net):
+        try:
+            got = diagonal_fisher(net, x, y)
+        except (RuntimeError, ValueError) as error:
+            c.fail("train_mode", "A model in train mode stops your function (" + str(error).splitlines()[0][:80].rstrip(".") + "). Dropout and "
+                   "BatchNorm must be in eval mode while you measure: one sample has no batch statistics.")
+    c.expect(got, want, what="For a model in train mode the Fisher", mistakes={})
 
 # %% nbgrader={"grade": true, "grade_id": "diagonal_fisher_hidden", "locked": true, "points": 15, "schema_version": 3, "solution": false, "task": false}
 # Hidden checks run here when your work is graded: other seeds, shapes and edge cases.
 ### BEGIN HIDDEN TESTS
 with check("04.diagonal_fisher") as c:
-    c.that(True, "todo", "")
+    class Tied(nn.Module):
+        """One matrix used twice, as word embeddings and output layer share theirs."""
+
+        def __init__(self):
+            super().__init__()
+            self.first = nn.Linear(3, 3, bias=False)
+            self.last = nn.Linear(3, 3)
+            self.last.weight = self.first.weight
+
+        def forward(self, x):
+            return self.last(torch.tanh(self.first(x)))
+
+    def squares(model, sample, label):  # squared gradient of one sample, by the definition
+        trained = {n: p for n, p in model.named_parameters() if p.requires_grad}
+        loss = F.cross_entropy(model(sample[None]), label[None])
+        return {n: g**2 for n, g in zip(trained, torch.autograd.grad(loss, list(trained.values())), strict=True)}
+
+    torch.manual_seed(3)
+    image = nn.Sequential(nn.Conv2d(1, 4, 3), nn.GroupNorm(2, 4), nn.ReLU(), nn.BatchNorm2d(4), nn.Flatten(), nn.Dropout(0.3), nn.Linear(36, 5))
+    image.eval()
+    x, y = torch.randn(7, 1, 5, 5), torch.randint(5, (7,))
+    want = {}
+    for i in range(7):
+        for name, square in squares(image, x[i], y[i]).items():
+            want[name] = want.get(name, 0) + square / 7
+    image.train()
+    for p in image.parameters():
+        p.grad = torch.full_like(p, 2.5)
+    buffers = {name: value.clone() for name, value in image.named_buffers()}
+    weights = {name: p.detach().clone() for name, p in image.named_parameters()}
+    for size in (3, 1, 7, 100):
+        got = diagonal_fisher(image, x, y, batch_size=size)
+        c.expect(got, want, what=f"With images, batch_size={size} and 7 samples, the Fisher")
+    c.that(all(part.training for part in image.modules()), "mode_not_restored", "The model was in train mode and is not any more.")
+    c.that(all(torch.equal(value, buffers[name]) for name, value in image.named_buffers()), "buffers_moved",
+           "BatchNorm's statistics moved while you measured. Be in eval mode for every forward pass.")
+    c.that(all(torch.equal(p, weights[name]) for name, p in image.named_parameters()), "weights_changed", "Your function changed weights.")
+    c.that(all(p.grad is not None and bool((p.grad == 2.5).all()) for p in image.parameters()), "gradients_changed",
+           "The .grad of the parameters changed. Whoever calls you between backward and step loses their gradients: "
+           "use grad or torch.autograd.grad, which leave .grad alone.")
+    c.that(all(p.requires_grad for p in image.parameters()), "requires_grad_changed", "Parameters that trained are frozen after your call.")
+    doubled = diagonal_fisher(image, torch.cat([x, x]), torch.cat([y, y]), batch_size=5)
+    c.expect(doubled, want, what="With each sample twice, the Fisher (the same as with each once)")
+    torch.manual_seed(4)
+    image[0].requires_grad_(False)
+    image[3].bias.requires_grad_(False)
+    image.eval()
+    with torch.no_grad():
+        p = image(x).softmax(-1)
+    want = {}
+    for i in range(7):
+        for k in range(5):
+            for name, square in squares(image, x[i], torch.tensor(k)).items():
+                want[name] = want.get(name, 0) + p[i, k] * square / 7
+    got = diagonal_fisher(image, x, batch_size=4)
+    c.that(isinstance(got, dict) and not {"0.weight", "0.bias", "3.bias"} & set(got), "frozen_included",
+           "Your result has an entry for a parameter without requires_grad. It cannot move, so it needs no price.")
+    c.expect(got, want, what="With some parameters frozen and without labels, the Fisher")
+    c.that([p.requires_grad for p in image[0].parameters()] == [False, False], "requires_grad_changed",
+           "Parameters that were frozen are trainable after your call.")
+    c.that(not any(part.training for part in image.modules()), "mode_not_restored", "The model was in eval mode and is in train mode now.")
+    tied, rows, labels = Tied(), torch.randn(4, 3), torch.tensor([2, 0, 1, 1])
+    want = {}
+    for i in range(4):
+        for name, square in squares(tied, rows[i], labels[i]).items():
+            want[name] = want.get(name, 0) + square / 4
+    c.expect(diagonal_fisher(tied, rows, labels), want, what="Where two layers share one weight (named_parameters lists it once), the Fisher")
+    torch.manual_seed(5)
+    half, small = nn.Linear(4, 3).half(), (1e-3 * torch.randn(16, 4)).half()
+    with torch.no_grad():
+        p = half(small).float().softmax(-1)
+    want = torch.einsum("nc,nd->cd", p * (1 - p), small.float() ** 2) / 16
+    got = diagonal_fisher(half, small)["weight"].float()
+    c.that((got > 0.5 * want).all(), "underflow", "For a float16 model with small gradients the Fisher is zero, or nearly so: the squares were "
+           "formed in float16, whose smallest number is 6e-8. Convert the gradients to float32 before you square them.")
+    c.expect(got / want, torch.ones(3, 4), tol=0.05, what="For a float16 model the Fisher, relative to its closed form,")
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# ## 2 · ewc_penalty
+# **Predict, then run.** The widespread shortcut takes the gradient of the mean loss of a batch, squares it, adds up over
+# batches and divides by N. Batches of 32: which share of the right total is left?
+
+# %% tags=["experiment", "nbval-check-output"]
+my_prediction = 1.0  # change me before you run
+
+torch.manual_seed(0)
+x = torch.randn(2048, 8)
+model = nn.Linear(8, 5)
+with torch.no_grad():
+    y = torch.distributions.Categorical(logits=model(x)).sample()  # labels the model is right about, on average
+right = sum(f.sum() for f in diagonal_fisher(model, x, y).values()).item()
+for size in (1, 8, 32, 128):
+    wrong = 0.0
+    for part, labels in zip(x.split(size), y.split(size), strict=True):
+        gradients = torch.autograd.grad(F.cross_entropy(model(part), labels), list(model.parameters()))
+        wrong += sum(g.square().sum().item() for g in gradients) / len(x)
+    print(f"batches of {size:>3}: {wrong / right:8.5f} of the sum over all weights · 1/B² is {1 / size**2:.5f}")
+print(f"you said {my_prediction:g} for batches of 32")
+
+# %% [markdown]
+# A mean over B independent gradients has a square of about 1/B of a single one, and there are B times fewer batches to
+# add up: too small by B². The *proportions* between the weights survive, roughly, so a λ that is B² times larger hides
+# the mistake until somebody changes the batch size. The experiment below puts this Fisher on the same axes as the right
+# one.
+#
+# **Half precision** loses the squares in another way. A gradient of 1e-4 is nothing unusual:
+
+# %% tags=["experiment", "nbval-check-output"]
+g = torch.tensor(1e-4)
+print(f"float32: {g**2:.1e} · float16: {g.half() ** 2:.1e} · bfloat16: {g.bfloat16() ** 2:.1e} · squared in float32: {g.half().float() ** 2:.1e}")
+
+# %% [markdown]
+# ## 2 · A price for leaving
 #
 # ### Exercise 2 · `ewc_penalty`
+#
+# Elastic weight consolidation [3] adds to the new task's loss
+#
+# $$\frac{\lambda}{2}\sum_i F_i\,(\theta_i - \theta^*_i)^2$$
+#
+# where θ\* are the weights after the old task. The ½ is there because this is the old loss, expanded to second order:
+# with it, λ = 1 weighs old and new alike, and the gradient is λF(θ − θ\*).
+#
+# `ewc_penalty(model, anchor, fisher, lam)`: a scalar tensor with gradient.
+#
+# - `anchor` and `fisher` are dicts of tensors by name. The sum runs over the names in `fisher`; what the model has beyond
+#   them (a new head) costs nothing, what the anchor has beyond them (buffers, an old head) is not looked at.
+# - A name in `fisher` that the model or the anchor lacks is a `KeyError`. Skipping it in silence would turn the whole
+#   penalty off as soon as somebody wraps the model and all names begin with `module.`.
+# - No gradient reaches the anchor. Form differences and squares in float32, also if the model is float16.
+#
+# **Difficulty ●○○ · Importance ●●● · 10 minutes · 14 points**
+#
+# <details><summary>Hint 1</summary>
+#
+# `dict(model.named_parameters())` gives the weights by name. Loop over `fisher.items()`.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# A sum over all elements of all tensors, no mean: a layer with more weights contributes more.
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# `(f * (now[name].float() - anchor[name].detach().float()) ** 2).sum()` for each name; add up, times λ/2. Neither
+# `.data` nor `.item()` nor `state_dict()` of the model: they cut the gradient.
+# </details>
 
 # %% nbgrader={"grade": false, "grade_id": "ewc_penalty", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def ewc_penalty(
@@ -104,25 +484,260 @@ def ewc_penalty(
     """
     ### BEGIN SOLUTION
     now = dict(model.named_parameters())
-    return lam / 2 * sum((f * (now[name].float() - anchor[name].detach().float()) ** 2).sum() for name, f in fisher.items())
+    total = 0.0
+    for name, importance in fisher.items():
+        total = total + (importance * (now[name].float() - anchor[name].detach().float()) ** 2).sum()
+    return lam / 2 * total
     ### END SOLUTION
 
 
 # %% nbgrader={"grade": true, "grade_id": "ewc_penalty_check", "locked": true, "points": 6, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 with check("04.ewc_penalty") as c:
-    c.that(True, "todo", "")
+    torch.manual_seed(0)
+    model = nn.Linear(2, 2)
+    anchor = {"weight": torch.tensor([[1.0, 2.0], [3.0, 4.0]]), "bias": torch.tensor([0.0, 1.0])}
+    fisher = {"weight": torch.tensor([[1.0, 0.0], [4.0, 2.0]]), "bias": torch.tensor([0.5, 3.0])}
+    moved = {"weight": torch.tensor([[2.0, 5.0], [-1.0, 1.0]]), "bias": torch.tensor([2.0, -1.0])}  # θ − θ*
+    model.load_state_dict({name: anchor[name] + moved[name] for name in anchor})
+
+    def total(rule, names=("weight", "bias")):  # sums over elements: F·d² is 4 + 0 + 4 + 2 = 10 and 2 + 3 = 5
+        return sum(rule(fisher[name], moved[name]) for name in names)
+
+    with c.unchanged(*anchor.values(), *fisher.values(), *model.parameters()):
+        got = ewc_penalty(model, anchor, fisher, 6.0)
+    c.that(got is not None, "returns_none", "Your result is None: does your function end in `return …`?")
+    c.expect(
+        got,
+        3 * total(lambda f, d: (f * d**2).sum()),
+        what="The penalty",
+        mistakes={
+            "half_missing": (6 * total(lambda f, d: (f * d**2).sum()), "Twice the right value: the ½ is missing. With λ = 1 the old "
+                             "task would count twice, and two quadratic tasks would not meet at their joint optimum."),
+            "mean": (3 * total(lambda f, d: (f * d**2).mean()), "You took a mean over the elements of each tensor. A sum: otherwise a "
+                     "weight in a big layer would cost less than one in a small layer."),
+            "mean_of_all": (3 * total(lambda f, d: (f * d**2).sum()) / 6, "You divided by the number of weights. The penalty is a sum."),
+            "mean_of_tensors": (3 * total(lambda f, d: (f * d**2).sum()) / 2, "You averaged over the tensors. The penalty is a sum."),
+            "not_squared": (3 * total(lambda f, d: (f * d.abs()).sum()), "You took distances, not their squares."),
+            "signed": (3 * total(lambda f, d: (f * d).sum()), "The differences are not squared, so that moves up and down cancel."),
+            "fisher_ignored": (3 * total(lambda f, d: (d**2).sum()), "The importances are not in it: this is the plain distance, which is "
+                               "L2-SP's."),
+            "fisher_inside": (3 * total(lambda f, d: ((f * d) ** 2).sum()), "The Fisher was squared too. It is a mean of squares already: "
+                              "F · d², not (F · d)²."),
+            "fisher_root": (3 * total(lambda f, d: (f.sqrt() * d**2).sum()), "You took a root of the Fisher."),
+            "norm": (3 * total(lambda f, d: (f * d**2).sum().sqrt()), "You took the norm of each tensor. The penalty has its square."),
+            "weights_only": (3 * total(lambda f, d: (f * d**2).sum(), ["weight"]), "The bias is missing: every name in the Fisher counts."),
+            "biases_only": (3 * total(lambda f, d: (f * d**2).sum(), ["bias"]), "Only the last tensor counts. Is there a `=` where the sum "
+                            "should grow, or a `return` inside the loop?"),
+            "negative": (-3 * total(lambda f, d: (f * d**2).sum()), "The sign is wrong: leaving the anchor would be rewarded."),
+            "anchor_ignored": (3 * total(lambda f, d: 0) + 3 * sum((fisher[n] * (anchor[n] + moved[n]) ** 2).sum() for n in anchor),
+                               "You priced the distance from zero. The anchor is the old task's weights."),
+            "lambda_missing": (total(lambda f, d: (f * d**2).sum()) / 2, "λ is missing."),
+        },
+    )
+    c.that(getattr(got, "requires_grad", False), "no_gradient", "The value is right, but it has no gradient, so it would change nothing in "
+           "training. Somewhere the weights leave the graph: .data, .item(), .detach(), state_dict() or torch.no_grad().")
+    got.backward()
+    c.that(all(p.grad is not None for p in model.parameters()), "no_gradient", "No gradient arrives at one of the parameters.")
+    c.expect({name: p.grad for name, p in model.named_parameters()}, {name: 6 * fisher[name] * moved[name] for name in fisher},
+             what="The gradient of the penalty (λ F (θ − θ*))")
 
 # %% nbgrader={"grade": true, "grade_id": "ewc_penalty_hidden", "locked": true, "points": 8, "schema_version": 3, "solution": false, "task": false}
 # Hidden checks run here when your work is graded: other seeds, shapes and edge cases.
 ### BEGIN HIDDEN TESTS
 with check("04.ewc_penalty") as c:
-    c.that(True, "todo", "")
+    torch.manual_seed(1)
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(8, 3))
+    anchor = {name: value.clone() for name, value in model.state_dict().items()}  # with buffers, one of them an integer
+    fisher = {name: torch.rand_like(p) for name, p in model.named_parameters() if not name.startswith("3.")}
+    anchor["3.weight"] = torch.randn(5, 8)  # the old head had five classes
+    c.expect(ewc_penalty(model, anchor, fisher, 100.0), 0.0, what="At the anchor the penalty")
+    with torch.no_grad():
+        for p in model.parameters():
+            p += 0.5
+    want = sum(f.sum() for f in fisher.values()).item() / 8
+    c.expect(ewc_penalty(model, anchor, fisher, 1), want, what="With a new head that is not in the Fisher, and λ the integer 1, the penalty")
+    c.expect(ewc_penalty(model, anchor, fisher, 1e4), 1e4 * want, what="For λ = 10,000 the penalty")
+    body = {name: value for name, value in anchor.items() if name in fisher}
+    c.expect(ewc_penalty(model, body, dict(reversed(fisher.items())), 1.0), want, what="With the names in another order the penalty")
+    with torch.no_grad():
+        c.expect(ewc_penalty(model, anchor, {"0.bias": fisher["0.bias"]}, 1.0), fisher["0.bias"].sum() / 8,
+                 what="With a single name in the Fisher the penalty")
+    wrapped = nn.Sequential()
+    wrapped.add_module("module", model)
+    told = "all names of the model now begin with `module.`: raise KeyError, or a typing error switches the penalty off unnoticed."
+    c.raises(lambda: ewc_penalty(wrapped, anchor, fisher, 1.0), KeyError, "unknown_skipped", "The Fisher has names that the model lacks, since " + told)
+    c.raises(lambda: ewc_penalty(model, {"0.weight": anchor["0.weight"]}, fisher, 1.0), KeyError, "anchor_skipped",
+             "The Fisher has names that the anchor lacks: raise KeyError.")
+    old = nn.Linear(3, 1)
+    new, prices = copy.deepcopy(old), {"weight": torch.ones(1, 3), "bias": torch.ones(1)}
+    with torch.no_grad():
+        new.weight += 1
+    ewc_penalty(new, dict(old.named_parameters()), prices, 1.0).backward()
+    c.that(old.weight.grad is None, "anchor_gets_gradient", "The anchor was given as parameters and received a gradient. If they belong to a "
+           "model that trains on, the anchor runs after the weights: detach it.")
+    # Task A: ½ Σ a (θ − θ_A)², task B: ½ Σ b (θ − θ_B)². With F = a and λ = 1, EWC on B ends where A + B would.
+    a, b, best_b = torch.tensor([[8.0, 0.5, 3.0]]), torch.tensor([[1.0, 2.0, 0.3]]), torch.tensor([[1.0, -2.0, 0.7]])
+    line = nn.Linear(3, 1, bias=False)
+    line.weight.data = b * best_b / (a + b)  # the joint optimum for θ_A = 0
+    loss = 0.5 * (b * (line.weight - best_b) ** 2).sum() + ewc_penalty(line, {"weight": torch.zeros(1, 3)}, {"weight": a}, 1.0)
+    loss.backward()
+    c.expect(line.weight.grad, torch.zeros(1, 3), what="For two quadratic tasks and λ = 1, the gradient at their joint optimum")
+    half = nn.Linear(2, 2, bias=False).half()
+    with torch.no_grad():
+        half.weight.zero_()
+        half.weight += 1e-4
+    got = ewc_penalty(half, {"weight": torch.zeros(2, 2).half()}, {"weight": torch.full((2, 2), 50.0)}, 2.0)
+    c.that(got.item() > 1e-6, "underflow", "For a float16 model that moved by 1e-4 the penalty vanishes: the square was formed in float16, whose "
+           "smallest number is 6e-8. Convert to float32 before you square.")
+    c.expect(got, 2e-6, tol=1e-8, what="For a float16 model the penalty")
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# ## 3 · l2sp_penalty
+# **An anchor that follows.** Three ways to remember the weights, then every weight is moved by one. One of the three
+# remembers. Which?
+
+# %% tags=["experiment", "nbval-check-output"]
+my_prediction = "state_dict"  # change me before you run
+
+model = nn.Linear(4, 2)
+anchors = {
+    "state_dict": model.state_dict(),
+    "detach": {name: p.detach() for name, p in model.named_parameters()},
+    "detach and clone": {name: p.detach().clone() for name, p in model.named_parameters()},
+}
+ones = {name: torch.ones_like(p) for name, p in model.named_parameters()}
+with torch.no_grad():
+    for p in model.parameters():
+        p += 1
+for name, anchor in anchors.items():
+    print(f"{name:<16} penalty {ewc_penalty(model, anchor, ones, lam=2.0).item():4.1f}")
+print("you said:", my_prediction)
+
+# %% [markdown]
+# A state dict shares the memory of the weights, and optimizers change weights in place. Such an anchor costs nothing,
+# protects nothing, and raises no error.
+#
+# **A penalty can be too strong for the step.** For one weight, SGD on ½λF(θ − θ\*)² is a swing. With momentum m it comes
+# to rest only if
+#
+# $$\text{lr}\cdot\lambda\cdot F < 2\,(1+m)$$
+#
+# and what counts is the *largest* F of all weights. Here lr = 0.1, m = 0.9 and F = 0.5. What is the largest λ of this
+# list that does not blow up?
+
+# %% tags=["experiment", "nbval-check-output"]
+my_prediction = 10  # change me before you run
+
+for lam in (10, 40, 70, 75, 77, 80):
+    model = nn.Linear(1, 1, bias=False)
+    nn.init.ones_(model.weight)  # one away from the anchor
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    for _ in range(400):
+        optimizer.zero_grad()
+        ewc_penalty(model, {"weight": torch.zeros(1, 1)}, {"weight": torch.full((1, 1), 0.5)}, lam).backward()
+        optimizer.step()
+    print(f"λ = {lam:>2}: lr·λ·F = {0.1 * lam * 0.5:.2f}, distance after 400 steps {model.weight.abs().item():.1e}")
+print(f"the bound 2(1+m)/(lr·F) is {2 * 1.9 / (0.1 * 0.5):.0f}; you said {my_prediction}")
+
+# %% [markdown]
+# Adam does not blow up, since each of its steps is at most about lr long; gradient clipping does not either. Both then
+# spend their steps on the penalty, and the new task learns slowly. A very strong λ that "hurts the new task" may just be
+# a step size that does not fit it. (A step that treats the penalty exactly, θ ← (θ + lr·λ·F·θ\*) / (1 + lr·λ·F) after each
+# step of the loss, is stable for every λ.)
+#
+# **What no penalty sees.** Ten forward passes in train mode, on data shifted by 3, without any optimizer. What does the
+# strongest penalty say, and what happens to the predictions?
+
+# %% tags=["experiment", "nbval-check-output"]
+my_prediction = "penalty 0, predictions as before"  # change me before you run
+
+torch.manual_seed(0)
+model = nn.Sequential(nn.Linear(6, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 4))
+x = torch.randn(512, 6)
+model(x)
+model.eval()
+anchor = {name: p.detach().clone() for name, p in model.named_parameters()}
+fisher = diagonal_fisher(model, x)
+with torch.no_grad():
+    before = model(x).argmax(1)
+    model.train()
+    for part in (x + 3).split(52):
+        model(part)
+    model.eval()
+    changed = (model(x).argmax(1) != before).double().mean().item()
+print(f"you said: {my_prediction}")
+print(f"penalty {ewc_penalty(model, anchor, fisher, 1e9).item():g}, predictions that changed: {changed:.0%}")
+
+# %% [markdown]
+# BatchNorm's running statistics are buffers, not parameters: they have no gradient, no Fisher and no anchor. Where
+# forgetting is the question, use GroupNorm or LayerNorm, or keep BatchNorm in eval mode (lesson 03). The vision network
+# of the experiment below has GroupNorm for this reason.
+#
+# **Three caveats of EWC**, from most to least forgivable:
+#
+# 1. **Local.** F is a second-order expansion at θ\*. After a long way the old loss is not that parabola any more, and the
+#    estimate rests on the samples, the labels and the θ\* at which it was made. If the network fits them perfectly, F with
+#    data labels is near zero.
+# 2. **Diagonal.** Weights that work together are priced one by one.
+# 3. **Parameters only.** Buffers, as just seen; and a new head is free.
+#
+# The second one can be seen by hand. A model reads the same number twice, through two weights. Moving them by +1 and −1
+# changes no prediction at all:
+
+# %% tags=["experiment", "nbval-check-output"]
+torch.manual_seed(0)
+t = torch.randn(1000, 1)
+x = t.repeat(1, 2)  # both inputs are the same number
+model = nn.Linear(2, 2, bias=False)
+move = torch.tensor([[1.0, -1.0], [0.0, 0.0]])
+with torch.no_grad():
+    p = model(x).softmax(-1)
+    change = (functional_call(model, {"weight": model.weight + move}, x).softmax(-1) - p).abs().max().item()
+S = torch.stack([torch.diag(row) - torch.outer(row, row) for row in p]).mean(0)  # mean of g gᵀ over samples and classes
+A = x.T @ x / len(x)  # mean of a aᵀ
+print(f"largest change of a prediction: {change:g}")
+print(f"price by the diagonal (λ = 1): {0.5 * (diagonal_fisher(model, x)['weight'] * move**2).sum():.3f}")
+print(f"price by Kronecker factors:    {0.5 * torch.trace(S @ move @ A @ move.T):.3f}")
+
+# %% [markdown]
+# **K-FAC** [9] is what the last line uses. For a linear layer with inputs $a$ and gradients $g$ at its outputs, a
+# sample's gradient is $g\,a^\top$. K-FAC approximates the layer's whole block of the Fisher by two small matrices,
+# $A = \mathbb{E}[aa^\top]$ and $S = \mathbb{E}[gg^\top]$, as if the two were independent, and the penalty becomes
+# $\frac{\lambda}{2}\,\mathrm{tr}(S\,\Delta W A\,\Delta W^\top)$. A layer of 768 × 768 has 589,824 diagonal entries, 1,179,648
+# in its two factors, and 3.5 · 10¹¹ in the full block. Ritter, Botev and Barber [10] keep 50 permuted-MNIST tasks in one
+# network above 90 % average accuracy with such a penalty, and report it well ahead of diagonal ones.
+
+# %% [markdown]
+# ## 3 · An anchor without importances
 #
 # ### Exercise 3 · `l2sp_penalty`
+#
+# L2-SP [2] needs nothing from the old task but the weights it starts from (SP is for *starting point*). The head is new:
+# there is nothing to return to, so it decays towards zero as usual.
+#
+# $$\frac{\alpha}{2}\,\lVert \theta_\text{body} - \theta^0_\text{body} \rVert^2 + \frac{\beta}{2}\,\lVert \theta_\text{head} \rVert^2$$
+#
+# `l2sp_penalty(model, anchor, alpha, beta, is_head)`: a scalar tensor with gradient, over all `model.named_parameters()`.
+#
+# - `is_head(name)` says whether a parameter belongs to the head. Nobody else knows: heads are called `fc`, `classifier`
+#   or anything.
+# - What `anchor` says about the head (its random start, an old head of another size) is not looked at.
+# - A body parameter that the anchor lacks is a `KeyError`.
+#
+# **Difficulty ●○○ · Importance ●●○ · 8 minutes · 14 points**
+#
+# <details><summary>Hint 1</summary>
+#
+# Two sums, one over the body and one over the head; each parameter goes into exactly one of them.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# Ask `is_head(name)` first. Only then, for the body, look into the anchor, with square brackets.
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# `(p - anchor[name].detach()).square().sum()` and `p.square().sum()`; both norms are squared, both terms have a ½.
+# </details>
 
 # %% nbgrader={"grade": false, "grade_id": "l2sp_penalty", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def l2sp_penalty(
@@ -131,7 +746,7 @@ def l2sp_penalty(
     """L2-SP: α/2 · ‖body − anchor‖² + β/2 · ‖head‖² as a scalar with gradient; `is_head(name)` says which is which.
 
     anchor: name → pretrained weight, for every parameter that is not of the head (KeyError where one is missing); what
-    it holds beyond that is not looked at. Source: Li, Grandvalet, Davoine 2018, equation 4.
+    it holds beyond that is not looked at. Source: Li, Grandvalet, Davoine 2018.
     """
     ### BEGIN SOLUTION
     body = head = 0.0
@@ -146,19 +761,143 @@ def l2sp_penalty(
 
 # %% nbgrader={"grade": true, "grade_id": "l2sp_penalty_check", "locked": true, "points": 6, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 with check("04.l2sp_penalty") as c:
-    c.that(True, "todo", "")
+    torch.manual_seed(0)
+    model = nn.ModuleDict({"body": nn.Linear(2, 2), "top": nn.Linear(2, 1)})  # here the head is called top
+    start = {"body.weight": [[1.0, 2.0], [3.0, 4.0]], "body.bias": [1.0, 2.0], "top.weight": [[1.0, -1.0]], "top.bias": [2.0]}
+    now = {"body.weight": [[2.0, 2.0], [3.0, 2.0]], "body.bias": [1.0, 5.0], "top.weight": [[3.0, 2.0]], "top.bias": [-1.0]}
+    anchor, now = ({name: torch.tensor(v) for name, v in weights.items()} for weights in (start, now))
+    model.load_state_dict(now)  # ‖body − anchor‖²: 1 + 4 and 9; ‖body‖²: 21 and 26; ‖head‖²: 13 and 1; ‖head − its start‖²: 13 and 9
+    with c.unchanged(*anchor.values(), *model.parameters()):
+        got = l2sp_penalty(model, anchor, 10.0, 100.0, lambda name: name.startswith("top."))
+    c.expect(
+        got,
+        5 * 14 + 50 * 14,
+        what="The penalty",
+        mistakes={
+            "half_missing": (10 * 14 + 100 * 14, "Twice the right value: the ½ is missing."),
+            "head_anchored": (5 * 14 + 50 * 22, "The head is pulled back to its random start. Nothing was learned there; the head is pulled "
+                              "to zero."),
+            "all_anchored": (5 * (14 + 22), "The head is anchored like the body. It is new: pull it to zero, with strength β."),
+            "all_anchored_and_decayed": (5 * (14 + 22) + 50 * 14, "The head is both anchored and pulled to zero. It belongs to the second "
+                                         "sum only."),
+            "head_ignored": (5 * 14, "The head costs nothing. It is pulled to zero with strength β."),
+            "body_ignored": (50 * 14, "The body costs nothing."),
+            "everything_decays": (5 * 47 + 50 * 14, "The body is pulled to zero: that is weight decay. Its anchor is the pretrained weights."),
+            "body_decays_too": (5 * 14 + 50 * (14 + 47), "The body is pulled to zero as well. β concerns the head only."),
+            "roles_swapped": (5 * 22 + 50 * 47, "Head and body are mixed up: what `is_head` says is true for the head."),
+            "weights_only": (5 * 5 + 50 * 13, "The biases are missing. All parameters count."),
+            "norm": (5 * 14**0.5 + 50 * 14**0.5, "You took norms. The penalty has their squares."),
+            "norm_of_each": (5 * (5**0.5 + 3) + 50 * (13**0.5 + 1), "You took the norm of each tensor. The penalty has the squares."),
+            "mean": (5 * (5 / 4 + 9 / 2) + 50 * (13 / 2 + 1), "You took means over the elements. The penalty is a sum."),
+            "absolute": (5 * 6 + 50 * 6, "You added distances, not their squares."),
+        },
+    )
+    c.that(getattr(got, "requires_grad", False), "no_gradient", "The value is right, but it has no gradient, so it would change nothing in "
+           "training. Somewhere the weights leave the graph: .data, .item(), .detach(), state_dict() or torch.no_grad().")
+    got.backward()
+    c.that(all(p.grad is not None for p in model.parameters()), "no_gradient", "No gradient arrives at one of the parameters.")
+    c.expect({name: p.grad for name, p in model.named_parameters()},
+             {n: 10 * (now[n] - anchor[n]) if n.startswith("body") else 100 * now[n] for n in now}, what="The gradient of the penalty")
 
 # %% nbgrader={"grade": true, "grade_id": "l2sp_penalty_hidden", "locked": true, "points": 8, "schema_version": 3, "solution": false, "task": false}
 # Hidden checks run here when your work is graded: other seeds, shapes and edge cases.
 ### BEGIN HIDDEN TESTS
 with check("04.l2sp_penalty") as c:
-    c.that(True, "todo", "")
+    torch.manual_seed(1)
+    model = nn.Sequential(nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(12, 4))
+    is_head = lambda name: name.startswith("3.")
+    anchor = {name: p.detach().clone() for name, p in model.named_parameters() if not is_head(name)}
+    head = sum(p.square().sum() for p in model[3].parameters()).item()
+    c.expect(l2sp_penalty(model, anchor, 7.0, 2.0, is_head), head, what="With the body at its anchor, and an anchor without the head, the penalty")
+    for name, other in (("a head of another size", torch.randn(9, 12)), ("a head of one class, which would broadcast", torch.randn(1, 12))):
+        full = anchor | {"3.weight": other, "3.bias": torch.zeros(len(other))}
+        try:
+            got = l2sp_penalty(model, full, 7.0, 2.0, is_head)
+        except RuntimeError:
+            c.fail("head_looked_up", f"The anchor holds {name}, and your function stopped. It should not look at the head's anchor at all.")
+        c.expect(got, head, what=f"Where the anchor holds {name}, the penalty")
+    with torch.no_grad():
+        model[3].weight.zero_()
+        model[3].bias.zero_()
+        c.expect(l2sp_penalty(model, anchor, 7.0, 2.0, is_head), 0.0, what="With the body at its anchor and the head at zero, the penalty")
+        for name, p in model.named_parameters():
+            if not is_head(name):
+                p += 1
+    count = sum(p.numel() for p in anchor.values())
+    c.expect(l2sp_penalty(model, anchor, 3, 2, is_head), 1.5 * count, what="With each weight of the body moved by 1, the penalty")
+    norms = lambda name: name.startswith(("1.", "3."))  # whatever is called head here
+    c.expect(l2sp_penalty(model, anchor, 0.0, 2.0, norms), sum(p.square().sum() for p in model[1].parameters()),
+             what="Where `is_head` also names the norm, the penalty for α = 0",
+             mistakes={"name_guessed": (0.0, "You decide yourself what the head is. Ask `is_head`, and nothing else.")})
+    c.expect(l2sp_penalty(model[:3], anchor, 2.0, 5.0, lambda name: False), float(count), what="For a model without a head the penalty")
+    c.raises(lambda: l2sp_penalty(model, {"0.weight": anchor["0.weight"]}, 1.0, 1.0, is_head), KeyError, "missing_skipped",
+             "The anchor lacks a parameter of the body: raise KeyError, or a wrong name leaves it free without a word.")
+    old = nn.Linear(3, 1)
+    new = copy.deepcopy(old)
+    with torch.no_grad():
+        new.weight += 1
+    l2sp_penalty(new, dict(old.named_parameters()), 1.0, 1.0, lambda name: False).backward()
+    c.that(old.weight.grad is None, "anchor_gets_gradient", "The anchor was given as parameters and received a gradient: detach it.")
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# ## 4 · online_fisher
+# **Weight decay is no anchor.** A pretrained weight of 1 that the new task never touches: its gradient is zero in each
+# of 2,000 steps. AdamW runs with lr = 0.01 and weight decay 0.1. What is left of the weight, and what with L2-SP
+# (α = 0.1) in place of weight decay?
+
+# %% tags=["experiment", "nbval-check-output"]
+my_prediction = {"weight decay": 1.0, "L2-SP": 1.0}  # change me before you run
+
+for name, weight_decay, alpha in (("weight decay", 0.1, 0.0), ("L2-SP", 0.0, 0.1)):
+    model = nn.Linear(1, 1, bias=False)
+    nn.init.ones_(model.weight)
+    anchor = {"weight": model.weight.detach().clone()}
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01, weight_decay=weight_decay)
+    for _ in range(2000):
+        optimizer.zero_grad()
+        (0 * model.weight.sum() + l2sp_penalty(model, anchor, alpha, 0.0, lambda n: False)).backward()
+        optimizer.step()
+    print(f"{name:<12} leaves {model.weight.item():.3f} · you said {my_prediction[name]:g}")
+print(f"(1 − lr·wd)^2000 = {(1 - 0.01 * 0.1) ** 2000:.3f}")
+
+# %% [markdown]
+# Decay pulls to zero, which for a pretrained weight means away from what it knew, by the factor (1 − lr·wd)^t. In short
+# fine-tuning runs this hardly shows; in long ones it is a slow way of forgetting.
+
+# %% [markdown]
+# ## 4 · More than two tasks
+#
+# After a third task, there are two anchors to keep, then three. **Online EWC** [11] keeps one: the latest weights, with a
+# running sum of importances,
+#
+# $$F \leftarrow \gamma F + F_\text{new}, \qquad 0 \le \gamma \le 1$$
+#
+# γ = 1 keeps all old importances forever, until nothing can move any more; γ < 1 forgets old tasks at a known rate. It is
+# a *sum*: a second task adds a claim of its own and takes nothing from the first but by γ.
 #
 # ### Exercise 4 · `online_fisher`
+#
+# Two lines of code, in which a moving average slips in easily. Networks also change between tasks: a head comes, another
+# goes.
+#
+# `online_fisher(old, new, gamma)`: a new dict with all names of either side; a name that one side lacks counts as zero
+# there. Neither `old` nor `new` is changed, and the result shares no memory with them.
+#
+# **Difficulty ●○○ · Importance ●○○ · 4 minutes · 8 points**
+#
+# <details><summary>Hint 1</summary>
+#
+# Which names must be in the result? `old | new` merges two dicts.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# `old.get(name, 0)` is zero where there is nothing.
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# `gamma * a + b` is a new tensor, `a *= gamma` and `a.mul_(gamma)` write into the old one, and returning `new[name]`
+# itself shares its memory.
+# </details>
 
 # %% nbgrader={"grade": false, "grade_id": "online_fisher", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def online_fisher(
@@ -175,19 +914,95 @@ def online_fisher(
 
 # %% nbgrader={"grade": true, "grade_id": "online_fisher_check", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 with check("04.online_fisher") as c:
-    c.that(True, "todo", "")
+    old, new = {"w": torch.tensor([1.0, 2.0]), "b": torch.tensor([4.0])}, {"w": torch.tensor([10.0, 30.0]), "b": torch.tensor([8.0])}
+
+    def by(a, b):
+        return {name: a * old[name] + b * new[name] for name in old}
+
+    with c.unchanged(*old.values(), *new.values()):
+        got = online_fisher(old, new, 0.75)
+    c.expect(
+        got,
+        by(0.75, 1),
+        what="For γ = 0.75 the result",
+        mistakes={
+            "moving_average": (by(0.75, 0.25), "You took a moving average. In a sum the new task counts in full; γ only shrinks what came "
+                               "before."),
+            "average_swapped": (by(0.25, 0.75), "You took a moving average, with its weights swapped. In a sum the new task counts in full."),
+            "gamma_on_new": (by(1, 0.75), "γ shrinks the new task's importances. It should shrink the old ones."),
+            "gamma_on_both": (by(0.75, 0.75), "γ shrinks both. The new task counts in full."),
+            "gamma_missing": (by(1, 1), "γ is not used: nothing old would ever fade."),
+            "half": (by(0.375, 0.5), "You divided by two. Importances of two tasks add up."),
+            "old_lost": (by(0, 1), "Only the new importances are left, so the first task is unprotected from now on."),
+            "new_lost": (by(0.75, 0), "The new importances are missing."),
+            "complement": (by(0.25, 1), "You multiplied the old importances by 1 − γ. γ is the share that stays."),
+        },
+    )
 
 # %% nbgrader={"grade": true, "grade_id": "online_fisher_hidden", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
 # Hidden checks run here when your work is graded: other seeds, shapes and edge cases.
 ### BEGIN HIDDEN TESTS
 with check("04.online_fisher") as c:
-    c.that(True, "todo", "")
+    torch.manual_seed(1)
+    tasks = [{"body": torch.rand(3, 2), f"head{i}": torch.rand(2)} for i in range(3)]
+    running = {}
+    for i, fisher in enumerate(tasks):
+        try:
+            running = online_fisher(running, fisher, 0.5)
+        except KeyError as error:
+            c.fail("names_differ", f"The tasks have heads of their own, and your function stopped at {error}. A name that one side lacks "
+                   "counts as zero there (before the first task, that is all names).")
+        c.that(isinstance(running, dict) and set(running) == {"body", *(f"head{j}" for j in range(i + 1))}, "names_dropped",
+               f"After {i + 1} tasks your result should have the names body and head0 … head{i}.")
+        c.that(not any(running[n].data_ptr() == fisher[n].data_ptr() for n in fisher), "aliased",
+               "A tensor of your result shares its memory with the new Fisher: whoever changes one changes both.")
+    want = {"body": tasks[0]["body"] / 4 + tasks[1]["body"] / 2 + tasks[2]["body"], "head0": tasks[0]["head0"] / 4,
+            "head1": tasks[1]["head1"] / 2, "head2": tasks[2]["head2"]}
+    c.expect(running, want, what="After three tasks with γ = 0.5 the running Fisher",
+             mistakes={"old_not_faded": (want | {"head0": tasks[0]["head0"], "head1": tasks[1]["head1"]},
+                                         "A name that the new task lacks does not fade. Its new importance is zero, its old one times γ."),
+                       "head_not_faded_once": (want | {"head0": tasks[0]["head0"] / 2}, "A name that the new task lacks does not fade.")})
+    before = {name: value.clone() for name, value in running.items()}
+    same = online_fisher(running, {}, 1.0)
+    c.expect(same, before, what="With nothing new and γ = 1 the result")
+    c.that(not any(same[n].data_ptr() == running[n].data_ptr() for n in running), "aliased",
+           "A tensor of your result shares its memory with the old Fisher: whoever changes one changes both.")
+    c.expect(online_fisher(running, tasks[0], 0.0), {n: tasks[0].get(n, torch.zeros(2)) for n in running}, what="For γ = 0 the result")
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# ## 5 · reservoir
+# ## 5 · A fair memory
+#
+# The plainest remedy: keep some old samples and show them again. But which, if the data come as a
+# stream and nobody knows how long it will be? Keeping the first k forgets everything later; keeping the last k is no
+# memory at all.
 #
 # ### Exercise 5 · `reservoir`
+#
+# A reservoir [12] holds, at any time, a uniform sample of all it has seen. You never need to know the length, and never
+# more room than k.
+#
+# `reservoir(stream, k, rng) -> list`: k items of the iterable `stream` (or all, if it has fewer), in any order. Each of
+# its N items is kept with probability k/N, and every set of k items is equally likely.
+#
+# - Pass over the stream once, holding no more than k items and the current one.
+# - All randomness comes from `rng`, a NumPy `Generator`.
+#
+# **Difficulty ●●○ · Importance ●●○ · 8 minutes · 10 points**
+#
+# <details><summary>Hint 1</summary>
+#
+# The first k items go in. When item number i arrives (counted from 1), with which probability should it be among the k?
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# With k/i. If it goes in, it takes the place of one that is chosen uniformly. Both can be decided by one random number.
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# `rng.integers(i)` is uniform on 0 … i−1, so it is below k with probability k/i, and then it is a uniform place. Mind
+# that `enumerate` counts from 0.
+# </details>
 
 # %% nbgrader={"grade": false, "grade_id": "reservoir", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def reservoir(stream: Iterable, k: int, rng: np.random.Generator) -> list:
@@ -209,19 +1024,112 @@ def reservoir(stream: Iterable, k: int, rng: np.random.Generator) -> list:
 
 # %% nbgrader={"grade": true, "grade_id": "reservoir_check", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 with check("04.reservoir") as c:
-    c.that(True, "todo", "")
+    trials, rng = 4000, np.random.default_rng(0)
+    first = reservoir(iter("abcdefg"), 2, rng)
+    c.that(first is not None, "returns_none", "Your result is None: does your function end in `return …`?")
+    c.that(isinstance(first, list), "not_a_list", f"Return a list; yours is a {type(first).__name__}.")
+    c.that(len(first) == 2, "wrong_length", f"From seven items two should be kept; you keep {len(first)}.")
+    c.that(set(first) <= set("abcdefg"), "not_items", f"Your list holds {first[0]!r}, which is none of the stream's items. Keep the items, not "
+                                                      "their positions.")
+    c.that(sorted(reservoir(iter("abc"), 5, rng)) == list("abc"), "short_stream", "From three items with room for five, keep all three once.")
+    c.that(reservoir(range(1000), 5, np.random.default_rng(1)) == reservoir(range(1000), 5, np.random.default_rng(1)), "global_rng",
+           "The same seed of `rng` gives two results: draw from `rng`, not from random or np.random.")
+    counts = Counter()
+    for _ in range(trials):
+        kept = reservoir(iter(range(7)), 2, rng)
+        c.that(len(kept) == 2, "wrong_length", f"From seven items two should be kept; you sometimes keep {len(kept)}.")
+        c.that(kept[0] != kept[1], "duplicates", "One item is in the memory twice: you draw with replacement.")
+        counts.update(kept)
+    share = np.array([counts[i] / trials for i in range(7)])  # each should be 2/7 = 0.286, give or take 0.036 (five sigma)
+    near = lambda *wanted: np.allclose(share, wanted, atol=0.036)
+    told = "Kept of seven items with room for two, share of trials: " + " ".join(f"{s:.2f}" for s in share) + " (fair: 0.29 each). "
+    c.that(not near(1, 1, 0, 0, 0, 0, 0), "keeps_first", told + "You keep the first k and never replace one.")
+    c.that(not near(0, 0, 0, 0, 0, 1, 1), "keeps_last", told + "You keep the last k: a window, not a memory.")
+    c.that(not (share > 0.964).any(), "same_place", told + "One item always survives: newcomers never take its place. Which place they take must be "
+                                                           "random too.")
+    c.that(not near(0.167, 0.167, 0.333, 0.333, 0.333, 0.333, 0.333), "off_by_one", told + "The third item always goes in. When it arrives it is one "
+           "of three, and has the same chance to be left out as the others.")
+    c.that(share[-1] - share[:2].mean() < 0.072, "newest_favored", told + "Newer items are favored. The chance of a newcomer has to fall as the "
+                                                                          "stream goes on.")
+    c.that(np.allclose(share, 2 / 7, atol=0.036), "not_uniform", told + "Every item should have the same chance.")
 
 # %% nbgrader={"grade": true, "grade_id": "reservoir_hidden", "locked": true, "points": 6, "schema_version": 3, "solution": false, "task": false}
 # Hidden checks run here when your work is graded: other seeds, shapes and edge cases.
 ### BEGIN HIDDEN TESTS
 with check("04.reservoir") as c:
-    c.that(True, "todo", "")
+    class Item:
+        """Something whose life can be watched."""
+
+    alive, most = [], 0
+
+    def watched(n):
+        global most
+        for _ in range(n):
+            item = Item()
+            alive.append(weakref.ref(item))
+            most = max(most, sum(ref() is not None for ref in alive))
+            yield item
+
+    kept = reservoir(watched(200), 10, np.random.default_rng(2))
+    c.that(len(kept) == 10, "wrong_length", f"From 200 items ten should be kept; you keep {len(kept)}. Can your function cope with a generator, "
+                                            "which can be passed over once and has no length?")
+    c.that(most <= 10 + 5, "stores_everything", f"At some moment you held {most} items of a stream of 200, with room for ten. A stream may not fit "
+                                                "into memory: decide about each item when it comes.")
+    c.that(reservoir(range(5), 0, np.random.default_rng(0)) == [], "no_room", "With room for no item (k = 0) the result is an empty list.")
+    c.that(reservoir([], 3, np.random.default_rng(0)) == [], "empty_stream", "From an empty stream comes an empty list.")
+    c.that(sorted(reservoir(range(4), 4, np.random.default_rng(0))) == [0, 1, 2, 3], "short_stream", "From k items all are kept.")
+    trials, rng = 6000, np.random.default_rng(3)
+    sets = Counter(frozenset(reservoir(range(6), 3, rng)) for _ in range(trials))
+    wanted = [frozenset(s) for s in itertools.combinations(range(6), 3)]
+    share = np.array([sets[s] / trials for s in wanted])  # each 1/20, five sigma are 0.014
+    single = np.array([sum(n for s, n in sets.items() if i in s) / trials for i in range(6)])
+    c.that(np.allclose(single, 0.5, atol=0.033), "not_uniform", "Of six items with room for three, the shares kept are "
+           + " ".join(f"{s:.2f}" for s in single) + "; 0.50 each would be fair.")
+    c.that(np.allclose(share, 0.05, atol=0.0145), "sets_not_uniform", f"Each item is kept equally often, but not each set: of six items, the three "
+           f"{sorted(wanted[int(share.argmax())])} stay together in {share.max():.0%} of trials, where 5 % would be fair. A newcomer must not "
+           "always take the place of the oldest, or of a neighbor.")
+    late = np.mean([np.mean(np.array(reservoir(range(400), 20, rng)) >= 200) for _ in range(100)])  # sd 0.011
+    c.that(abs(late - 0.5) < 0.056, "not_uniform", f"Of a stream of 400 with room for 20, {late:.0%} of what you keep is from the second half.")
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# ## 6 · replay_loader
+# ## 6 · Old samples in new batches
 #
-# ### Exercise 6 · `replay_loader`
+# ### Exercise 6 · `ReplayLoader`
+#
+# "10 % replay" should mean that a tenth of every batch is old. Loops that toss a coin before each batch, or add 10 % of
+# the batch size *on top* (which makes 9.1 %), are common; with some luck nobody notices.
+#
+# `ReplayLoader(task, memory, ratio, seed=0)`, to be passed to `fit` in place of `task`:
+#
+# - `task` is a loader (anything with a length that can be iterated again and again) of batches `(x, y)`; `memory` is a
+#   pair of tensors, M old samples and their labels.
+# - To a batch of B task samples, **behind** them, come m = B · ratio / (1 − ratio) memory samples, rounded to the nearest
+#   whole number, so that they make up the share `ratio` of the B + m. That holds for a smaller last batch too.
+# - `len(loader)` and the number of batches are those of `task`: an epoch is an epoch of the new task.
+# - Memory samples come in random order; within an epoch none comes again before all others have come. Each iteration
+#   draws anew.
+# - All randomness is from `self.generator`, which is there already: global random states stay untouched, and seeding that
+#   generator again repeats an epoch (`fit` does so at the start of a run).
+# - `ratio` outside 0 ≤ ratio < 1, or an empty memory with ratio above 0, is a `ValueError` when the loader is *made*.
+#
+# **Difficulty ●●● · Importance ●●○ · 15 minutes · 16 points**
+#
+# <details><summary>Hint 1</summary>
+#
+# m/(B + m) = ratio. Solve for m; `int` cuts off, `round` rounds.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# `__iter__` can be a generator function: loop over `self.task` and `yield`. Each `for` over the loader then starts from
+# the top.
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# Keep a queue of positions that are still to come, local to `__iter__`. As long as it holds fewer than m, append
+# `torch.randperm(M, generator=self.generator)`; take the first m of it, index x and y of the memory with the same
+# positions, `torch.cat` each to the task's.
+# </details>
 
 # %% nbgrader={"grade": false, "grade_id": "replay_loader", "locked": false, "schema_version": 3, "solution": true, "task": false}
 class ReplayLoader:
@@ -265,19 +1173,147 @@ class ReplayLoader:
 
 # %% nbgrader={"grade": true, "grade_id": "replay_loader_check", "locked": true, "points": 6, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 with check("04.replay_loader") as c:
-    c.that(True, "todo", "")
+    torch.manual_seed(0)
+    x, y = torch.arange(15.0)[:, None], torch.arange(15)  # task samples are 0 … 14, memory samples 100 … 106
+    task = list(zip(x.split(6), y.split(6), strict=True))  # three batches of 6, 6 and 3
+    memory = torch.arange(100.0, 107)[:, None], torch.arange(100, 107)
+    loader = ReplayLoader(task, memory, 0.4)
+    try:
+        length = len(loader)
+    except TypeError:
+        c.fail("no_len", "len(loader) does not work. A schedule of learning rates has to know how many steps there will be.")
+    c.expect(length, 3, what="len(loader)", mistakes={"len_counts_samples": (25, "len(loader) counts samples; a loader's length is its number of "
+                                                                                 "batches.")})
+    epoch = list(loader)
+    c.that(all(isinstance(batch, tuple | list) and len(batch) == 2 for batch in epoch), "not_pairs", "Each batch should be a pair of x and y.")
+    again = list(loader)
+    c.that(len(again) == len(epoch), "exhausted", "The second time one iterates over your loader it gives another number of batches. Start an "
+                                                  "iteration in __iter__, not in __init__.")
+    old = [[int(v) for v in by if v >= 100] for _, by in epoch]
+    new = [[int(v) for v in by if v < 100] for _, by in epoch]
+    c.that(len(epoch) == 3 or not any(o and n for o, n in zip(old, new, strict=True)), "wrong_number_of_batches",
+           f"From three batches of the task you make {len(epoch)}.")
+    c.that(len(epoch) == 3, "batches_of_their_own", f"Old samples come in batches of their own, so that an epoch has {len(epoch)} batches instead of "
+           "three and no step sees both tasks. Mix them into each batch.")
+    c.that(sum(map(len, new)) == 15, "replaces_task", f"Of 15 task samples {sum(map(len, new))} are left: replay comes on top, it does not take "
+                                                      "their places.")
+    c.expect(
+        [len(o) for o in old],
+        [4, 4, 2],
+        what="For ratio 0.4 and task batches of 6, 6 and 3, the list of memory samples per batch",
+        mistakes={
+            "no_memory": ([0, 0, 0], "No memory sample is in the batches."),
+            "ratio_on_top": ([2, 2, 1], "You added ratio · B samples to the B. They are then ratio/(1 + ratio) of the batch: 10 % would be "
+                             "9.1 %, and 100 % a half."),
+            "ratio_of_memory": ([3, 3, 3], "You took a share of the memory. `ratio` is a share of the batch, however large the memory."),
+            "same_for_all": ([4, 4, 4], "The last batch is smaller and gets as many old samples as the others: there its share is too large."),
+            "task_share": ([9, 9, 4], "You took `ratio` for the share of the new task. It is the share of the memory."),
+            "one_each": ([1, 1, 1], "Each batch gets one memory sample, whatever the ratio."),
+            "whole_memory": ([7, 7, 7], "Each batch gets the whole memory."),
+        },
+    )
+    c.that(all(n == by.tolist() for n, (_, by) in zip(new, task, strict=True)), "task_shuffled", "The task's samples are not those of its own batch "
+           "in their order. Leave the batches as they come.")
+    c.that(all(int(v) < 100 for (_, by), (_, ty) in zip(epoch, task, strict=True) for v in by[: len(ty)]), "memory_first",
+           "Memory samples stand among or before the task's. They come behind them, so that a loss can tell them apart by position.")
+    c.that(all(torch.equal(bx[:, 0].long(), by) for bx, by in epoch), "labels_mixed", "A sample has the label of another one: draw positions once, "
+                                                                                     "and use them for x and for y.")
+    uses = Counter(v for o in old for v in o)
+    c.that(len(uses) == 7 and max(uses.values()) - min(uses.values()) <= 1, "uneven", f"Of ten draws from a memory of seven, {len(uses)} samples came, "
+           f"one of them {max(uses.values())} times. None should come again before all others have come.")
+    many = torch.arange(100.0, 200)[:, None], torch.arange(100, 200)
+    drawn = lambda loader: [int(v) for _, by in loader for v in by if v >= 100]
+    loader = ReplayLoader(task, many, 0.4)
+    first, second = drawn(loader), drawn(loader)
+    c.that(first != sorted(first), "not_random", "The memory is gone through in its own order, class by class if that is how it was filled.")
+    c.that(first != second, "same_every_epoch", "Every epoch draws the same samples, so most of a large memory is never used.")
 
 # %% nbgrader={"grade": true, "grade_id": "replay_loader_hidden", "locked": true, "points": 10, "schema_version": 3, "solution": false, "task": false}
 # Hidden checks run here when your work is graded: other seeds, shapes and edge cases.
 ### BEGIN HIDDEN TESTS
 with check("04.replay_loader") as c:
-    c.that(True, "todo", "")
+    torch.manual_seed(1)
+    memory = torch.randn(40, 1, 4, 4), torch.arange(100, 140)
+    for size, ratio, want in ((9, 0.1, 1), (10, 0.15, 2), (10, 0.1, 1), (32, 0.5, 32), (8, 0.75, 24), (20, 0.9, 180), (3, 0.05, 0), (7, 0, 0)):
+        task = [(torch.randn(size, 1, 4, 4), torch.arange(size))] * 2
+        batches = list(ReplayLoader(task, memory, ratio))
+        got = [int((by >= 100).sum()) for _, by in batches]
+        told = f"With batches of {size} and ratio {ratio}, {size * ratio / (1 - ratio):.2f} memory samples are wanted, and yours have {got}. "
+        c.that(got != [want - 1] * 2 or want * (1 - ratio) <= size * ratio, "rounded_down", told + "Round to the nearest number; int cuts off.")
+        c.that(got != [want + 1] * 2, "rounded_up", told + "Round to the nearest number.")
+        c.that(got == [want] * 2, "wrong_share", told + "The share should be the same in every batch.")
+        for bx, by in batches:
+            c.that(bx.shape == (size + want, 1, 4, 4) and by.dtype == torch.long, "shape", f"x has shape {tuple(bx.shape)} and y the type {by.dtype}; "
+                   f"expected ({size + want}, 1, 4, 4) and torch.int64.")
+            c.that(torch.equal(bx[:size], task[0][0]), "task_shuffled", "The first samples of a batch should be the task's, in their order.")
+            c.that(all(torch.equal(bx[i], memory[0][by[i] - 100]) for i in range(size, size + want)), "labels_mixed",
+                   "A memory sample has the label of another one.")
+    task = [(torch.randn(8, 1, 4, 4), torch.arange(8))] * 12
+    drawn = lambda loader: [int(v) for _, by in loader for v in by if v >= 100]
+    uses = Counter(drawn(ReplayLoader(task, memory, 0.5)))  # 96 draws from 40
+    c.that(set(uses.values()) == {2, 3} and len(uses) == 40, "uneven", "In 96 draws from a memory of 40 each sample should come two or three times; yours "
+           f"come {min(uses.values()) if len(uses) == 40 else 0} to {max(uses.values())} times. Shuffled passes through the memory, one after the other.")
+    states = torch.get_rng_state(), np.random.get_state()[1].copy()
+    one, two, three = ReplayLoader(task, memory, 0.5, seed=5), ReplayLoader(task, memory, 0.5, seed=5), ReplayLoader(task, memory, 0.5, seed=6)
+    a, b, other = drawn(one), drawn(two), drawn(three)
+    c.that(torch.equal(torch.get_rng_state(), states[0]) and np.array_equal(np.random.get_state()[1], states[1]), "global_rng",
+           "Your loader draws from a global generator, so that dropout and everything behind it change with the replay. Use self.generator.")
+    c.that(a == b, "not_reproducible", "Two loaders with the same seed draw different samples.")
+    c.that(a != other, "seed_ignored", "Loaders with different seeds draw the same samples.")
+    later = drawn(one)
+    one.generator.manual_seed(one.generator.initial_seed())
+    c.that(drawn(one) == a, "generator_unused", "After self.generator is set back to its seed, an epoch is not the same as the first one: something "
+           "else decides too (another generator, or a queue that outlives the epoch).")
+    c.that(later != a, "same_every_epoch", "Every epoch draws the same samples.")
+    from torch.utils.data import DataLoader, TensorDataset
+
+    inner = DataLoader(TensorDataset(torch.randn(10, 2), torch.zeros(10, dtype=torch.long)), 4, generator=torch.Generator().manual_seed(0))
+    replay = ReplayLoader(inner, (torch.randn(5, 2), torch.ones(5, dtype=torch.long)), 0.5)
+    c.expect([len(replay), *(len(by) for _, by in replay)], [3, 8, 8, 4], what="Over a DataLoader of ten samples in fours, the length and the batches")
+    for ratio in (1.0, 1.5, -0.1):
+        c.raises(lambda r=ratio: ReplayLoader(task, memory, r), ValueError, "bad_ratio_accepted", f"ratio = {ratio} makes no batch: raise ValueError.")
+    empty = memory[0][:0], memory[1][:0]
+    c.raises(lambda: ReplayLoader(task, empty, 0.1), ValueError, "empty_memory_accepted", "With an empty memory and ratio 0.1, raise ValueError when the "
+             "loader is made; otherwise training stops in its first step with a message about something else.")
+    c.that(len(list(ReplayLoader(task, empty, 0.0))) == 12, "empty_memory_refused", "With ratio 0 an empty memory is fine.")
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# ## 7 · continual_metrics
+# ## 7 · How much was forgotten?
 #
-# ### Exercise 7 · `continual_metrics`
+# For T tasks in a row, let R[i, j] be the accuracy on task j after training on tasks 0 … i. One number per task at the end
+# hides whether a task was forgotten or never learned; the matrix shows both. Two summaries are common:
+#
+# $$\text{BWT} = \frac{1}{T-1}\sum_{j<T-1} \big(R_{T-1,j} - R_{j,j}\big) \qquad
+# \text{forgetting} = \frac{1}{T-1}\sum_{j<T-1} \Big(\max_{l<T-1} R_{l,j} - R_{T-1,j}\Big)$$
+#
+# Backward transfer [13] compares with the moment a task was learned, and is negative if later tasks hurt. Forgetting [14]
+# compares with the best the task ever was *before* the last one, and is positive then. The last task cannot be forgotten
+# yet and belongs to neither. Where a later task improves an earlier one, forgetting may be negative: do not clip.
+#
+# ### Exercise 7 · `accuracy_matrix`, `backward_transfer`, `forgetting`
+#
+# Rows or columns, and which sign means loss: papers are not read wrongly more often than here.
+#
+# - `accuracy_matrix(tasks, learn, score) -> array (T, T)`: call `learn(task)` once per task, in order, and after each of
+#   them `score(task)` for *all* tasks, also those that are still to come.
+# - `backward_transfer(R)` and `forgetting(R)`: floats; `ValueError` for a single task.
+#
+# **Difficulty ●○○ · Importance ●●○ · 8 minutes · 8 points**
+#
+# <details><summary>Hint 1</summary>
+#
+# A row is a moment, a column is a task.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# `R[-1]` is the end, `np.diag(R)` the moments of learning, `R[:-1].max(axis=0)` the best before the last task.
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# Leave out the last column before the mean: `[:-1].mean()`. Convert with `np.asarray(R, dtype=float)` first; R may be a
+# list of lists.
+# </details>
 
 # %% nbgrader={"grade": false, "grade_id": "continual_metrics", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def accuracy_matrix(tasks: list, learn: Callable, score: Callable) -> np.ndarray:
@@ -316,19 +1352,175 @@ def forgetting(R: np.ndarray) -> float:
 
 # %% nbgrader={"grade": true, "grade_id": "continual_metrics_check", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 with check("04.continual_metrics") as c:
-    c.that(True, "todo", "")
+    R = np.array([[0.90, 0.20, 0.10], [0.95, 0.80, 0.30], [0.60, 0.70, 0.85]])
+    # backward transfer: (0.60 − 0.90) and (0.70 − 0.80); forgetting: (0.95 − 0.60) and (0.80 − 0.70)
+    learned = []
+
+    def learn(task):
+        learned.append(task)
+
+    def score(task):  # task "b" (1) after two tasks: 0.21
+        return 0.1 * len(learned) + 0.01 * "abc".index(task)
+
+    want = np.array([[0.10, 0.11, 0.12], [0.20, 0.21, 0.22], [0.30, 0.31, 0.32]])
+    got = accuracy_matrix(["a", "b", "c"], learn, score)
+    c.expect(
+        got,
+        want,
+        what="The accuracy matrix",
+        mistakes={
+            "scored_before_learning": (want - 0.1, "You score before the task is learned: row i is the state *after* task i."),
+            "all_at_end": (want[[2, 2, 2]], "All rows show the end: you learned all tasks first and scored afterwards."),
+            "seen_only": (np.tril(want), "Above the diagonal you have zeros. Score the tasks still to come too: what one task does for the next "
+                          "is transfer."),
+            "seen_only_nan": (np.where(np.tri(3) > 0, want, np.nan), "Above the diagonal nothing was scored. Score the tasks still to come too."),
+            "transposed": (want.T, "Rows and columns are swapped. A row is a moment, a column is a task."),
+            "diagonal": (np.diag(want), "Only the diagonal: each task was scored when it was learned, and not again."),
+            "learned_again": (0.1 * np.arange(1, 10).reshape(3, 3) + 0.01 * np.arange(3), "You call `learn` for each cell of the matrix. Each task "
+                              "is learned once."),
+        },
+    )
+    c.that(learned == ["a", "b", "c"], "learned_again", f"`learn` was called with {learned}; once for each task, in order, was asked.")
+    c.expect(
+        backward_transfer(R),
+        -0.2,
+        what="Backward transfer of the 3 × 3 example",
+        mistakes={
+            "bwt_sign": (0.2, "The sign is turned: backward transfer is negative where later tasks hurt."),
+            "bwt_last_included": (-0.4 / 3, "You divided by T, or included the last task, for which nothing comes later. T − 1 tasks can gain or lose."),
+            "bwt_sum": (-0.4, "A sum; the mean over the tasks but the last was asked."),
+            "bwt_transposed": (np.mean(R[:2, 2] - np.diag(R)[:2]), "Rows and columns are swapped. The end is the last *row*."),
+            "bwt_from_best": (-0.225, "You compared with the best value of each task: that is forgetting. Backward transfer compares with the diagonal."),
+            "bwt_from_first": (np.mean(R[2, :2] - R[0, :2]), "You compared with the first row. Task j was learned in row j."),
+            "bwt_last_step": (np.mean(R[2, :2] - R[1, :2]), "You compared with the row before the last. Task j was learned in row j."),
+            "bwt_final": (np.mean(R[2, :2]), "You averaged accuracies. A difference to the time of learning was asked."),
+        },
+    )
+    c.expect(
+        forgetting(R),
+        0.225,
+        what="Forgetting of the 3 × 3 example",
+        mistakes={
+            "forgetting_is_minus_bwt": (0.2, "You compared with the diagonal: that is backward transfer with the sign turned. Forgetting compares "
+                                        "with the best the task ever was."),
+            "forgetting_sign": (-0.225, "The sign is turned: forgetting is positive where accuracy was lost."),
+            "forgetting_last_included": (0.45 / 3, "You divided by T, or included the last task, which cannot be forgotten yet."),
+            "forgetting_sum": (0.45, "A sum; the mean over the tasks but the last was asked."),
+            "forgetting_transposed": (np.mean(R.T[:2].max(0)[:2] - R[:2, 2]), "Rows and columns are swapped. The best of a task is the maximum of its column."),
+            "forgetting_overall_best": (np.mean(0.95 - R[2, :2]), "You compared with the best value of the whole matrix. Each task has its own best."),
+        },
+    )
 
 # %% nbgrader={"grade": true, "grade_id": "continual_metrics_hidden", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
 # Hidden checks run here when your work is graded: other seeds, shapes and edge cases.
 ### BEGIN HIDDEN TESTS
 with check("04.continual_metrics") as c:
-    c.that(True, "todo", "")
+    R = [[0.5, 0.9, 0.1, 0.0], [0.6, 0.7, 0.2, 0.1], [0.4, 0.6, 0.8, 0.3], [0.7, 0.5, 0.9, 0.6]]  # the end improves tasks 0 and 2
+    c.expect(backward_transfer(R), (0.2 - 0.2 + 0.1) / 3, what="For a list of lists with four tasks, backward transfer",
+             mistakes={"bwt_clipped": (-0.2 / 3, "Gains were cut off. Backward transfer may be positive."),
+                       "bwt_absolute": (0.5 / 3, "You took absolute differences.")})
+    c.expect(forgetting(R), (-0.1 + 0.4 - 0.1) / 3, what="Where the last task improves two earlier ones, forgetting",
+             mistakes={"forgetting_clipped": (0.4 / 3, "Gains were cut off at zero, or the last row is among those the best is taken of. The best is "
+                                              "taken *before* the last task, and forgetting may be negative."),
+                       "forgetting_since_learned": ((-0.1 + 0.2 - 0.1) / 3, "You took the best only from the row where the task was learned. Its "
+                                                    "accuracy before that counts too: a task can be known before it is taught.")})
+    c.expect([backward_transfer([[0.9, 0.1], [0.5, 0.8]]), forgetting([[0.9, 0.1], [0.5, 0.8]])], [-0.4, 0.4], what="For two tasks, both numbers")
+    for metric in (backward_transfer, forgetting):
+        c.that(isinstance(metric(R), float), "not_a_float", f"{metric.__name__} should return a number, not a {type(metric(R)).__name__}.")
+        c.raises(lambda m=metric: m([[0.9]]), ValueError, "one_task_accepted", f"After a single task nothing can be forgotten: {metric.__name__} raises ValueError.")
+    state = {"seen": 0}
+    got = accuracy_matrix([3, 1], lambda task: state.update(seen=state["seen"] * 10 + task), lambda task: state["seen"] + task / 10)
+    c.that(isinstance(got, np.ndarray), "not_an_array", f"accuracy_matrix should return an array, not a {type(got).__name__}.")
+    c.expect(got, [[3.3, 3.1], [31.3, 31.1]], what="For two other tasks the matrix")
+    c.expect(accuracy_matrix(["only"], lambda task: None, lambda task: 0.5), [[0.5]], what="For one task the matrix")
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# ## 8 · read_results
+# **Your classes together**, in a toy. A small network learns to tell two clouds of points apart, three times, and each
+# time the line between them is turned by 60°. In the second run a reservoir of 60 samples from earlier tasks makes up a
+# third of each batch. Before you run it: what will the first column be after the third task?
+
+# %% tags=["experiment", "nbval-check-output"]
+my_prediction = {"plain": 0.9, "replay": 0.9}  # accuracy on the first task at the end: change me before you run
+
+
+def turned(angle, n, seed):
+    """Points of two classes, the border between them turned by `angle` degrees."""
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(n, 2, generator=generator)
+    a = np.deg2rad(angle)
+    return x, ((x * torch.tensor([np.cos(a), np.sin(a)], dtype=torch.float32)).sum(1) > 0).long()
+
+
+for kind in ("plain", "replay"):
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(2, 32), nn.ReLU(), nn.Linear(32, 2))
+    optimizer = torch.optim.Adam(net.parameters(), lr=0.01)
+    stream = []
+
+    def learn(angle):
+        x, y = turned(angle, 300, seed=angle)
+        batches = list(zip(x.split(30), y.split(30), strict=True))
+        if kind == "replay" and stream:
+            kept = reservoir(iter(stream), 60, np.random.default_rng(0))
+            old = torch.stack([point for point, _ in kept]), torch.stack([label for _, label in kept])
+            batches = ReplayLoader(batches, old, ratio=1 / 3)
+        for _ in range(20):
+            for bx, by in batches:
+                optimizer.zero_grad()
+                F.cross_entropy(net(bx), by).backward()
+                optimizer.step()
+        stream.extend(zip(x, y, strict=True))
+
+    def score(angle):
+        x, y = turned(angle, 1000, seed=1000 + angle)
+        return (net(x).argmax(1) == y).double().mean().item()
+
+    R = accuracy_matrix([0, 60, 120], learn, score)
+    print(f"{kind}: you said {my_prediction[kind]:g} · backward transfer {backward_transfer(R):+.2f} · forgetting {forgetting(R):.2f}")
+    print(pd.DataFrame(R, [f"after {i + 1}" for i in range(3)], ["task 1", "task 2", "task 3"]).round(2), "\n")
+
+# %% [markdown]
+# Read the second table twice. Replay does not make the tasks compatible: the three lines contradict each other for some
+# points, and the memory sees to it that the network answers for all of them, the newest included. What is kept in the
+# first column is paid for in the last one.
+
+# %% [markdown]
+# ## 8 · Reading results
+#
+# A sweep over λ always finds a λ that looks good on the test set, if the test set may choose. And the mean over five
+# seeds says little without an interval. Both mistakes flatter the method that has more knobs.
 #
 # ### Exercise 8 · `read_results`
+#
+# Before you see the lesson's own sweep, write down how you are going to read it. Then the reading cannot bend to the
+# result.
+#
+# `read_results(held_out, test, baseline) -> (chosen, gain, low, high)`
+#
+# - `held_out` and `test` are (L, S): one row per strength λ, one column per seed. `baseline` is (S,): the test scores of
+#   plain fine-tuning on the same seeds (same data, same initial weights, same order).
+# - `chosen`: the row with the best *mean held-out* score.
+# - `gain`: mean over the seeds of that row's test score minus the baseline's, seed by seed.
+# - `low`, `high`: its 95 % interval by Student's t, $\bar d \pm t_{0.975,\,S-1}\; s/\sqrt{S}$, where s is the standard
+#   deviation of the S differences (divided by S − 1).
+#
+# **Difficulty ●○○ · Importance ●●● · 6 minutes · 6 points**
+#
+# <details><summary>Hint 1</summary>
+#
+# Which of the three arrays may the choice look at? One only, and it is not the one you report.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# Subtract first, then take mean and standard deviation of the S differences: what a good or bad seed does to both runs
+# cancels.
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# `stats.t.ppf(0.975, S - 1)` is 2.78 for five seeds, where the normal distribution has 1.96; `np.std` divides by S unless
+# you pass `ddof=1`.
+# </details>
 
 # %% nbgrader={"grade": false, "grade_id": "read_results", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def read_results(
@@ -349,16 +1541,122 @@ def read_results(
 
 # %% nbgrader={"grade": true, "grade_id": "read_results_check", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 with check("04.read_results") as c:
-    c.that(True, "todo", "")
+    held_out = np.array([[60, 62, 64, 66, 63], [72, 70, 74, 73, 71], [71, 69, 75, 60, 68]])  # row 1 is best on average
+    test = np.array([[61, 60, 66, 65, 63], [70, 71, 75, 74, 70], [76, 70, 80, 73, 76]])  # row 2 would be, on the test
+    baseline = np.array([62, 64, 70, 66, 63])
+    gains = test[1] - baseline  # 8, 7, 5, 8, 7
+    t, error = 2.7764451, gains.std(ddof=1) / 5**0.5
+    report = lambda row, mean, half: (row, mean, mean - half, mean + half)
+    spread = (test[1].var(ddof=1) / 5 + baseline.var(ddof=1) / 5) ** 0.5
+    other = test[2] - baseline
+    best = test.max(0) - baseline
+    picked = test[held_out.argmax(0), np.arange(5)] - baseline
+    own = held_out[1] - baseline
+    got = read_results(held_out, test, baseline)
+    c.that(got is None or isinstance(got, tuple | list) and len(got) == 4, "not_four", "Return four numbers: the chosen row, the gain, and the two "
+                                                                                      "ends of its interval.")
+    c.expect(
+        got,
+        report(1, 7.0, t * error),
+        what="The report (row, gain, low, high)",
+        mistakes={
+            "chosen_on_test": (report(2, other.mean(), t * other.std(ddof=1) / 5**0.5), "You chose the row by its test scores. The test is then no "
+                               "longer a test: the best of several noisy numbers is too good on average."),
+            "best_per_seed": (report(1, best.mean(), t * best.std(ddof=1) / 5**0.5), "You took the best test score of each seed. No single setting "
+                              "reaches that."),
+            "chosen_per_seed": (report(1, picked.mean(), t * picked.std(ddof=1) / 5**0.5), "You chose a row for each seed. One setting is chosen, by "
+                                "its mean over the seeds."),
+            "reports_held_out": (report(1, own.mean(), t * own.std(ddof=1) / 5**0.5), "You reported the held-out scores. They chose the row, so they "
+                                 "are too good; report the test."),
+            "unpaired": (report(1, 7.0, stats.t.ppf(0.975, 8) * spread), "You ignored the pairs (two independent samples). The runs share their seeds: "
+                         "subtract first, and what a hard seed does to both cancels."),
+            "unpaired_few": (report(1, 7.0, t * spread), "You ignored the pairs: the errors of both means were added. Subtract first."),
+            "normal": (report(1, 7.0, 1.959964 * error), "You took the quantile of the normal distribution. With five seeds the standard deviation is "
+                       "itself a guess, and Student's t is wider."),
+            "normal_rounded": (report(1, 7.0, 1.96 * error), "You took the quantile of the normal distribution. With five seeds the standard deviation "
+                               "is itself a guess, and Student's t is wider."),
+            "two": (report(1, 7.0, 2 * error), "You took two standard errors. With five seeds, Student's t asks for more."),
+            "degrees_of_freedom": (report(1, 7.0, stats.t.ppf(0.975, 5) * error), "You took S degrees of freedom; one is spent on the mean."),
+            "ninety": (report(1, 7.0, stats.t.ppf(0.95, 4) * error), "Your interval has 90 %: 2.5 % belong outside at each end."),
+            "one_standard_error": (report(1, 7.0, error), "Your interval is plus or minus one standard error, which holds about two times in three."),
+            "standard_deviation": (report(1, 7.0, t * gains.std(ddof=1)), "You left out √S: that is where single runs lie, not how well their mean is "
+                                   "known."),
+            "plain_standard_deviation": (report(1, 7.0, gains.std(ddof=1)), "Your interval is one standard deviation. It says where single runs lie, "
+                                         "not how well their mean is known."),
+            "ddof": (report(1, 7.0, t * gains.std() / 5**0.5), "np.std divides by S. The spread of a sample divides by S − 1."),
+            "reversed": (report(1, -7.0, t * error), "You subtracted the other way round."),
+            "no_difference": (report(1, test[1].mean(), t * test[1].std(ddof=1) / 5**0.5), "You reported the score. The gain over the baseline was "
+                              "asked."),
+            "range": ((1, 7.0, 5.0, 8.0), "You reported the smallest and the largest gain. The range grows with every seed you add."),
+            "one_seed": ((1, 8.0, 8.0, 8.0), "You reported a single seed."),
+        },
+    )
 
 # %% nbgrader={"grade": true, "grade_id": "read_results_hidden", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
 # Hidden checks run here when your work is graded: other seeds, shapes and edge cases.
 ### BEGIN HIDDEN TESTS
 with check("04.read_results") as c:
-    c.that(True, "todo", "")
+    # differences −1, 1 : mean 0, s = √2, standard error 1, t for one degree of freedom 12.7062
+    c.expect(read_results(np.array([[0.1, 0.2], [0.3, 0.1]]), np.array([[9.0, 9.0], [1.0, 4.0]]), np.array([2.0, 3.0])),
+             (1, 0.0, -12.7062, 12.7062), tol=1e-4, what="For two seeds the report")
+    rng = np.random.default_rng(1)
+    seeds = rng.normal(0, 10, 8)  # hard and easy seeds, for all rows alike
+    held_out, test = rng.normal(70, 1, (6, 8)) + seeds, rng.normal(70, 1, (6, 8)) + seeds
+    held_out[4] += 9
+    baseline = test[4] - np.array([1.0, 2, 3, 4, 1, 2, 3, 4])  # mean 2.5, s = √(10/7), t for 7 is 2.364624
+    half = 2.364624 * (10 / 7) ** 0.5 / 8**0.5
+    want = (4, 2.5, 2.5 - half, 2.5 + half)
+    c.expect(read_results(held_out, test, baseline), want, what="For eight seeds the report",
+             mistakes={"five_seeds": ((4, 2.5, 2.5 - 2.7764451 * half / 2.364624, 2.5 + 2.7764451 * half / 2.364624),
+                                      "You use Student's t for five seeds, but there are eight.")})
+    with c.unchanged(held_out, test, baseline):
+        read_results(held_out, test, baseline)
+    c.expect(read_results(held_out.tolist(), test.tolist(), baseline.tolist()), want, what="For lists instead of arrays the report")
+    c.expect(read_results(held_out[4:5], test[4:5], baseline), (0, *want[1:]), what="For a single setting the report")
+    c.expect(read_results(held_out, test - 100, baseline - 100), want, what="With 100 taken from all test scores, the report")
+    negative = read_results(held_out - 200, test, baseline + 10)
+    c.expect(negative, (4, -7.5, -7.5 - half, -7.5 + half), what="Where the method loses, and held-out scores are negative, the report")
+    c.that(isinstance(negative[0], int | np.integer), "not_an_index", f"The chosen row should be a whole number; yours is a {type(negative[0]).__name__}.")
 ### END HIDDEN TESTS
 
 # %% [markdown]
 # ## What to remember
 #
+# | idea | in one line |
+# | --- | --- |
+# | forgetting | nothing in the new loss speaks for the old task: shift, interference, reallocation |
+# | Fisher | mean of *squared sample gradients*; the square of a batch gradient is another number |
+# | labels | exact expectation over the model's predictions, or the data's labels: say which |
+# | EWC | λ/2 · ΣF(θ − θ\*)²; λ = 1 is the joint optimum of two diagonal quadratics, freezing is λ → ∞ |
+# | anchor | detached *and* cloned; a state dict follows the weights |
+# | weight decay | pulls to zero by (1 − lr·wd)^t, not to the pretrained weights |
+# | new head | no anchor to go back to: free in EWC, decays to zero in L2-SP |
+# | step size | SGD with momentum needs lr·λ·F < 2(1 + m) for the largest F |
+# | buffers | outside every penalty; freeze BatchNorm or use another norm |
+# | online EWC | a sum with fading, no average |
+# | reservoir | k/N for each item, in one pass |
+# | replay | the share r needs r/(1 − r) old samples per new one |
+# | metrics | rows are moments; backward transfer from the diagonal, forgetting from the best before |
+# | results | choose on held-out data, subtract by pairs, Student's t |
+#
 # ## References
+#
+# 1. M. McCloskey, N. J. Cohen. Catastrophic Interference in Connectionist Networks: The Sequential Learning Problem.
+#    Psychology of Learning and Motivation 24, 1989.
+# 2. X. Li, Y. Grandvalet, F. Davoine. Explicit Inductive Bias for Transfer Learning with Convolutional Networks. ICML
+#    2018.
+# 3. J. Kirkpatrick et al. Overcoming catastrophic forgetting in neural networks. PNAS 114 (13), 2017. Equation 3.
+# 4. F. Zenke, B. Poole, S. Ganguli. Continual Learning Through Synaptic Intelligence. ICML 2017.
+# 5. D. Rolnick, A. Ahuja, J. Schwarz, T. P. Lillicrap, G. Wayne. Experience Replay for Continual Learning. NeurIPS 2019.
+# 6. A. A. Rusu et al. Progressive Neural Networks. arXiv:1606.04671, 2016.
+# 7. N. Houlsby et al. Parameter-Efficient Transfer Learning for NLP. ICML 2019.
+# 8. F. Kunstner, L. Balles, P. Hennig. Limitations of the Empirical Fisher Approximation for Natural Gradient Descent.
+#    NeurIPS 2019.
+# 9. J. Martens, R. Grosse. Optimizing Neural Networks with Kronecker-factored Approximate Curvature. ICML 2015.
+# 10. H. Ritter, A. Botev, D. Barber. Online Structured Laplace Approximations for Overcoming Catastrophic Forgetting.
+#     NeurIPS 2018.
+# 11. J. Schwarz et al. Progress & Compress: A scalable framework for continual learning. ICML 2018.
+# 12. J. S. Vitter. Random Sampling with a Reservoir. ACM Transactions on Mathematical Software 11 (1), 1985. Algorithm R.
+# 13. D. Lopez-Paz, M. Ranzato. Gradient Episodic Memory for Continual Learning. NeurIPS 2017.
+# 14. A. Chaudhry, P. K. Dokania, T. Ajanthan, P. H. S. Torr. Riemannian Walk for Incremental Learning: Understanding
+#     Forgetting and Intransigence. ECCV 2018.
