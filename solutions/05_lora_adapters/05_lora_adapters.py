@@ -37,7 +37,6 @@
 import copy
 import math
 import re
-import types
 import warnings
 
 import numpy as np
@@ -65,11 +64,135 @@ warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*")
 # %% [markdown]
 # ## The idea in one picture
 #
+# On the left a weight matrix of BERT-base and its low-rank update, drawn to scale: 768 × 768 weights stay frozen, and
+# rank 8 adds two strips of 768 × 8. On the right, what each method of this lesson trains on the whole of BERT-base.
+
+# %% tags=["experiment", "hide-source"]
+from matplotlib.patches import Rectangle
+
+from course_utils import plotting
+
+plotting.style()
+d, r, layers, new = 768, 8, 12, plotting.STRATEGIES["lora"]
+sizes = {
+    "everything": 109_482_240,
+    "adapters, m = 64, two a layer": 2 * layers * (2 * d * 64 + 64 + d),
+    "prefixes, 20 positions": 2 * layers * 20 * d,
+    "LoRA, r = 8, query and value": 2 * layers * r * (d + d),
+    "prompt, 20 tokens": 20 * d,
+}
+fig = Figure(figsize=(7.4, 2.7), layout="constrained")
+left, right = fig.subplots(1, 2, width_ratios=[1, 1.1])
+for x, y, width, height, color in ((0, 0, d, d, "#D9D9D9"), (880, 0, r, d, new), (960, d - r, d, r, new)):
+    left.add_patch(Rectangle((x, y), width, height, color=color, linewidth=0.8))
+left.text(d / 2, d / 2, "W (frozen)", ha="center", va="center", fontsize=10)
+left.text(824, d / 2, "+", ha="center", va="center", fontsize=14)
+left.text(915, d / 2, "B", va="center", fontsize=11, color=new)
+left.text(960 + d / 2, d - 90, "A", ha="center", fontsize=11, color=new)
+left.set(xlim=(-10, 1740), ylim=(-10, d + 10), aspect="equal", title="W + (α/r) B A, to scale")
+left.axis("off")
+right.barh(list(sizes), list(sizes.values()), color=["#0072B2", *[new] * 4], height=0.62)
+for place, size in enumerate(sizes.values()):
+    share = f" ({100 * size / sizes['everything']:.2g} %)" if place else ""
+    right.text(size * 1.25, place, f"{size:,}{share}", va="center", fontsize=9)
+right.invert_yaxis()
+right.set(xscale="log", xlim=(5e3, 2e10), title="Trainable parameters, BERT-base")
+right.set_xticks([1e4, 1e6, 1e8])
+right.tick_params(axis="y", length=0)
+right.grid(False, axis="y")
+plotting.show(
+    fig,
+    "Left: a large gray square, the frozen weight, plus a strip as tall as the square, B, and one as wide, A; both are "
+    "hardly thicker than a line. Right: trainable parameters of BERT-base by method, on a logarithmic axis. "
+    + "; ".join(f"{name}: {size:,}" for name, size in sizes.items()) + ".",
+)
+
+# %% [markdown]
+# ### Why should a small update be enough?
+#
+# Full fine-tuning moves every weight, but that does not mean that it needs to. Aghajanyan et al. [2] froze a network and
+# trained it only within a random subspace of all its parameters: with 200 free numbers, RoBERTa-large reached 90 % of the
+# score that full fine-tuning has on MRPC. They call the smallest such dimension the *intrinsic dimension* of the task, and
+# found it smaller the longer and larger the pretraining. Hu et al. [1] draw the conclusion for single matrices: if the
+# whole change lives in few dimensions, let the change of each matrix have **low rank** by construction.
+#
+# | symbol | shape | meaning |
+# | --- | --- | --- |
+# | $W$ | $d_{out} × d_{in}$ | pretrained weight, frozen |
+# | $A$ | $r × d_{in}$ | reads r directions of the input; random at the start |
+# | $B$ | $d_{out} × r$ | writes r directions of the output; zero at the start |
+# | $r$ | | rank: how many directions |
+# | $α$ | | the update is scaled by $α/r$ |
+# | $d, m$ | | width of the network; bottleneck of an adapter |
+# | $k, L$ | | tokens of a prompt or positions of a prefix; layers |
+#
+# ### The methods side by side
+#
+# "New" is what trains on BERT-base (109.5 million parameters), heads left out. Adam keeps two more numbers for each of
+# them, so that memory for the optimizer shrinks in proportion; memory for activations does not.
+#
+# | method | where | new | Adam's state | at inference | suits |
+# | --- | --- | --- | --- | --- | --- |
+# | full fine-tuning | everywhere | 109,482,240 (100 %) | 876 MB | a whole network per task | much data, one task |
+# | LoRA [1], r = 8 | query and value | 294,912 (0.27 %) | 2.4 MB | nothing, once merged | a default; many tasks |
+# | adapters [3], m = 64 | two in each layer | 2,379,264 (2.2 %) | 19 MB | two more small layers in each | many tasks, to be stacked or fused [4] |
+# | prefixes [6], k = 20 | keys and values of each layer | 368,640 (0.34 %) | 2.9 MB | k more keys in each layer | generation |
+# | a prompt [5], k = 20 | before the input | 15,360 (0.014 %) | 0.1 MB | k more tokens | very large models, tasks mixed in a batch |
+#
+# The inference column is not a trifle: for GPT-2 medium and single short inputs, the LoRA paper measures 20.7 and 30.3 %
+# more time for two designs of adapters ([1], table 1). Merged LoRA costs nothing because nothing is left of it.
+#
+# **LoRA or everything?** With little data, a task near the pretraining, or many tasks on one backbone, LoRA usually
+# comes as far as full fine-tuning for a fraction of memory and storage. With much data and a task far from the pretraining
+# it may not: on code and mathematics for Llama 2, LoRA learned less than full fine-tuning, and forgot less [9]. It also
+# wants a larger learning rate than full fine-tuning.
+#
+# **QLoRA** [7] applies the same update to a network that is kept in four bits. Three parts: *NF4*, a four-bit code whose
+# 16 values are the quantiles that suit normally distributed weights; *double quantization*, which also compresses the scaling
+# constants of the code, 0.37 bits saved per parameter; *paged optimizers*, which move the optimizer's state to the CPU's
+# memory in bursts of demand. Weights are decoded to bfloat16 for each product; gradients pass through them to A and B
+# only. A model of 65 billion parameters fits one GPU of 48 GB that way. It needs a GPU, so this lesson leaves it there.
+
 # %% [markdown]
 # ## 1 · A low-rank update
 #
+# $$h = W x + b + \frac{α}{r}\, B A\, x$$
+#
+# $B$ starts at zero, so that the network begins as the pretrained one. $A$ does not: if both were zero, each would
+# receive a gradient of zero from the other and nothing would ever move. The factor $α/r$ belongs to the method: with it,
+# a change of $r$ does not demand another learning rate ([1], section 4.1).
+#
 # ### Exercise 1 · `LoRALinear`
 #
+# A layer that can stand wherever an `nn.Linear` stood: frozen weight, trainable update. When training is over the two
+# are added up, and the network is as fast as before.
+#
+# `LoRALinear(base, r, alpha, dropout=0.0)`
+#
+# - holds `base`, the very layer it was given, and **freezes all of it**;
+# - has parameters `A` (r, d_in), random, and `B` (d_out, r), zero, of the base's dtype and on its device; r < 1 is a
+#   `ValueError`;
+# - computes base(x) + α/r · B A · dropout(x) for x (…, d_in): dropout concerns the *input of the update* alone;
+# - carries its scale **in the state_dict**. A module that is built with another α and then loads the checkpoint has to
+#   compute what the saved one did. A Python number as attribute is not in a checkpoint;
+# - `.merged()` returns a new plain `nn.Linear` with $W + \frac{α}{r} B A$; the LoRA layer stays as it is.
+#
+# **Difficulty ●●○ · Importance ●●● · 15 minutes · 20 points**
+#
+# <details><summary>Hint 1</summary>
+#
+# For rows of x the update is `x @ A.T @ B.T`. Multiplying in this order never builds the large matrix.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# `nn.Parameter` trains and is saved, `register_buffer` is saved and does not train, any other attribute is neither.
+# `base.weight.new_zeros(…)` has dtype and device of the weight.
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# `self.register_buffer("scale", base.weight.new_tensor(alpha / r))`. For `A`, `nn.init.kaiming_uniform_(A, a=math.sqrt(5))`
+# is what nn.Linear does itself. For `merged`: deep-copy the base and add to its weight under `torch.no_grad()`.
+# </details>
 
 # %% nbgrader={"grade": false, "grade_id": "lora_linear", "locked": false, "schema_version": 3, "solution": true, "task": false}
 class LoRALinear(nn.Module):
@@ -110,20 +233,254 @@ class LoRALinear(nn.Module):
 
 # %% nbgrader={"grade": true, "grade_id": "lora_linear_check", "locked": true, "points": 8, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 with check("05.lora_linear") as c:
-    c.that(True, "placeholder", "")
+    torch.manual_seed(0)
+    base = nn.Linear(5, 3)
+    W, b = base.weight.detach().clone(), base.bias.detach().clone()
+    x = torch.randn(4, 5)
+    lora = LoRALinear(base, 2, 8)  # alpha/r = 4
+    for name in ("A", "B"):
+        c.that(hasattr(lora, name), "names", f"Your layer has no attribute {name}: the factors are called A and B.")
+        c.that(isinstance(getattr(lora, name), nn.Parameter), "not_a_parameter",
+               f"{name} is no nn.Parameter: an optimizer does not see it, and no checkpoint holds it.")
+    shapes = [tuple(lora.A.shape), tuple(lora.B.shape)]
+    c.that(shapes != [(5, 2), (2, 3)], "transposed", "A and B are transposed: A reads the input, (r, d_in); B writes, (d_out, r).")
+    c.that(shapes != [(3, 2), (2, 5)], "factors_swapped", "A and B are exchanged: A (r, d_in) comes first, B (d_out, r) second, "
+                                                          "and B A has the shape of W.")
+    c.that(shapes == [(2, 5), (3, 2)], "factor_shapes", f"A and B have shapes {shapes[0]} and {shapes[1]}, expected (2, 5) and (3, 2).")
+    c.that(getattr(lora, "base", None) is base, "base_copied", "`base` should be the very layer that was given. A copy doubles the "
+                                                               "memory, and is no longer tied to other places that use it.")
+    c.that(not lora.base.weight.requires_grad, "base_trains", "The weight of the base is trainable. LoRA freezes it.")
+    c.that(not lora.base.bias.requires_grad, "bias_trains", "The bias of the base is trainable. All of the base is frozen.")
+    c.that(lora.A.any() or lora.B.any(), "both_zero", "A and B are both zero: each gets a gradient of zero from the other, "
+                                                     "and the layer never learns.")
+    c.that(lora.A.any(), "zero_at_a", "A is zero and B is not. The other way round: A random, B zero.")
+    c.that(not lora.B.any(), "b_not_zero", "B is not zero at the start, so a new layer already changes what the network computes.")
+    c.that(torch.linalg.matrix_rank(lora.A) == 2, "a_constant", "The rows of A are all alike, so they stay alike: rank 1, whatever r "
+                                                               "says. Start at random.")
+    c.expect(lora(x), x @ W.T + b, what="The output of a new layer, which is the base's,",
+             mistakes={"base_missing": (torch.zeros(4, 3), "A new layer returns zeros. The update comes on top of base(x)."),
+                       "bias_missing": (x @ W.T, "The bias of the base is missing."),
+                       "bias_twice": (x @ W.T + 2 * b, "The bias of the base is added twice.")})
+    lora(x).square().sum().backward()
+    c.that(lora.B.grad is not None and lora.B.grad.any(), "no_gradient", "No gradient reaches B. Do you use .data, .detach() or "
+                                                                         "no_grad in forward, or has A no effect?")
+    A, B = torch.arange(10.0).reshape(2, 5) / 10, torch.tensor([[1.0, 0.0], [0.5, -1.0], [2.0, 1.0]])
+    with torch.no_grad():
+        lora.A.copy_(A)
+        lora.B.copy_(B)
+    eye = torch.eye(5)
+    delta, plain = (B @ A).T, W.T + b
+    factors = {
+        "no_scale": (1, "The update lacks its scale: it is α/r · B A."),
+        "alpha_only": (8, "You scale by α. The scale is α/r, so that another rank needs no other learning rate."),
+        "inverted": (1 / 4, "You scale by r/α; it is α/r."),
+        "sqrt_rank": (8 / math.sqrt(2), "You scale by α/√r, as the variant rsLoRA does; here it is α/r."),
+        "scaled_twice": (16, "You apply the scale twice."),
+    }
+    c.expect(
+        lora(eye),
+        plain + 4 * delta,
+        what="With A and B set by hand, the output for the identity matrix",
+        mistakes={slug: (plain + factor * delta, message) for slug, (factor, message) in factors.items()} | {
+            "update_missing": (plain, "A and B have no effect on the output."),
+            "base_missing": (4 * delta, "Only the update is returned; base(x) is missing."),
+            "bias_twice": (plain + b + 4 * delta, "The bias of the base is added twice."),
+            "base_scaled": (4 * (plain + delta), "You scale the base too. α/r belongs to the update alone."),
+        },
+    )
+    saved = copy.deepcopy(lora.state_dict())
+    other = LoRALinear(copy.deepcopy(base), 2, 2)
+    other.load_state_dict(saved)
+    c.expect(other(eye), plain + 4 * delta, what="A layer built with α = 2 that loaded a checkpoint of α = 8",
+             mistakes={"scale_not_saved": (plain + delta, "A layer built with another α loaded your checkpoint and computes something "
+                                                          "else: the scale is not in the state_dict. Loading did not complain.")})
+    merged = lora.merged()
+    c.that(merged is not None, "returns_none", "merged() returns None: does it end in `return …`?")
+    c.that(type(merged) is nn.Linear, "merged_type", f"merged() should return a plain nn.Linear; yours is a {type(merged).__name__}.")
+    c.that(merged is not base and torch.equal(base.weight, W), "merged_in_place",
+           "merged() changed the base. Every further forward pass of the LoRA layer now counts the update twice.")
+    c.expect(merged.weight, W + 4 * delta.T, what="The merged weight",
+             mistakes={"merged_unscaled": (W + delta.T, "The merged weight lacks the scale α/r."),
+                       "merged_delta": (4 * delta.T, "The merged weight is the update alone; W is missing."),
+                       "merged_base": (W, "The merged layer has the weight of the base; the update is missing.")})
+    c.that(merged.bias is None or torch.equal(merged.bias, b), "merged_bias_random",
+           "The merged layer has a bias of its own: a new nn.Linear starts at random. It needs that of the base.")
+    c.expect(merged(eye), plain + 4 * delta, what="The output of the merged layer",
+             mistakes={"merged_bias": (W.T + 4 * delta, "The merged layer lacks the bias.")})
 
 # %% nbgrader={"grade": true, "grade_id": "lora_linear_hidden", "locked": true, "points": 12, "schema_version": 3, "solution": false, "task": false}
 # Hidden checks run here when your work is graded: other seeds, shapes and edge cases.
 ### BEGIN HIDDEN TESTS
 with check("05.lora_linear") as c:
-    c.that(True, "placeholder", "")
+    torch.manual_seed(1)
+
+    def filled(*args, bias=True, d_in=6, d_out=4, dtype=torch.float64, **kwargs):  # a layer whose B is not zero any more
+        layer = LoRALinear(nn.Linear(d_in, d_out, bias=bias, dtype=dtype), *args, **kwargs)
+        with torch.no_grad():
+            layer.B.copy_(torch.randn(layer.B.shape))
+        return layer
+
+    with torch.device("meta"):
+        base = nn.Linear(4, 4)
+    lora = LoRALinear(base, 1, 1)
+    c.that(lora.A.device == lora.B.device == base.weight.device, "wrong_device",
+           "A or B is on another device than the base's weight: on a GPU the first forward pass would fail.")
+    c.that(LoRALinear(nn.Linear(4, 4, dtype=torch.float64), 1, 1).A.dtype == torch.float64, "wrong_dtype",
+           "With a base in float64, A has another dtype. Make it like base.weight.")
+    one, two = LoRALinear(nn.Linear(4, 4), 2, 1), LoRALinear(nn.Linear(4, 4), 2, 1)
+    c.that(not torch.equal(one.A, two.A), "fixed_seed", "Two new layers have the same A. Does your constructor set a seed? That also "
+                                                        "resets the generator for everything that comes after.")
+    for r, alpha, bias, shape in ((3, 0.5, True, (7, 6)), (1, 16, False, (2, 3, 6)), (8, 8, True, (6,)), (2, 3.0, False, (0, 6))):
+        lora = filled(r, alpha, bias=bias)
+        W, x = lora.base.weight.detach(), torch.randn(shape, dtype=torch.float64)
+        want = lora.base(x) + alpha / r * (x @ (lora.B @ lora.A).T)
+        told = f"For r = {r}, α = {alpha}, {'with' if bias else 'without'} a bias and x of shape {shape} "
+        c.expect(lora(x), want, what=told + "the output", tol=1e-9)
+        kept = [lora.A.detach().clone(), lora.B.detach().clone(), W.clone()]
+        merged = lora.merged()
+        c.that((merged.bias is not None) == bias, "merged_bias", told + "the merged layer has a bias that the base lacks, or lacks one.")
+        c.that(merged.weight.dtype == torch.float64, "merged_dtype", told + "(float64) the merged weight has another dtype.")
+        c.expect(merged(x), want, what=told + "the output of the merged layer", tol=1e-9)
+        c.that(all(map(torch.equal, kept, (lora.A, lora.B, lora.base.weight))), "merged_in_place", "merged() changed the LoRA layer.")
+        with torch.no_grad():
+            merged.weight.zero_()
+        c.that(torch.equal(lora.base.weight, kept[2]), "merged_shares", "The merged layer shares its weight with the base: training "
+                                                                        "one would move the other.")
+        trained = sum(p.numel() for p in lora.parameters() if p.requires_grad)
+        c.expect(trained, r * (6 + 4), what=told + "the number of trainable parameters")
+    optimizer = torch.optim.SGD(lora.parameters(), lr=0.1)
+    kept = [p.detach().clone() for p in lora.parameters()]
+    for _ in range(2):
+        lora(torch.randn(5, 6, dtype=torch.float64)).sum().backward()
+    c.that(lora.A.grad is not None and lora.A.grad.any(), "no_gradient_a", "Once B is not zero a gradient should reach A; none does.")
+    optimizer.step()
+    c.that([torch.equal(p, old) for p, old in zip(lora.parameters(), kept, strict=True)].count(False) == 2, "wrong_ones_move",
+           "After a step exactly A and B should have moved.")
+    lora = LoRALinear(nn.Linear(6, 4), 2, 4, dropout=0.5)
+    x = torch.randn(64, 6)
+    c.that(torch.equal(lora(x), lora.base(x)), "dropout_on_base",
+           "With dropout and B = 0 in train mode the output is not base(x): dropout concerns the input of the update alone.")
+    lora, x = filled(2, 4, dropout=0.5), x.double()
+    c.that(not torch.equal(lora(x), lora(x)), "dropout_ignored", "Two passes in train mode with dropout 0.5 agree: dropout has no effect.")
+    one_feature = torch.zeros(400, 6, dtype=torch.float64)
+    one_feature[:, 2] = 1.0
+    update = lora(one_feature) - lora.base(one_feature)
+    ratio = update / (2 * (lora.B @ lora.A)[:, 2])
+    whole = (ratio - ratio[:, :1]).abs().max() < 1e-3 and ((ratio.abs() < 1e-3) | ((ratio - 2).abs() < 1e-3)).all()
+    c.that(whole, "dropout_elsewhere",
+           "Inputs with a single feature should lose their update as a whole, or have it doubled (dropout 0.5); yours lose parts of "
+           "it. Dropout acts on x, not on A x or on the result.")
+    c.that(0.35 < (ratio[:, 0] > 1).float().mean() < 0.65, "dropout_rate", "With dropout 0.5 about half of the updates should survive.")
+    in_train = lora.merged()
+    lora.eval()
+    c.that(torch.equal(lora(x), lora(x)), "dropout_in_eval", "In eval mode two passes differ: dropout is active. F.dropout needs "
+                                                             "training=self.training; nn.Dropout knows by itself.")
+    for merged in (in_train, lora.merged()):
+        c.expect(merged(x), lora(x), what="With dropout, the output of the merged layer (eval mode)", tol=1e-4)
+    for r in (0, -1):
+        c.raises(lambda r=r: LoRALinear(nn.Linear(2, 2), r, 1), ValueError, "rank_zero_accepted", f"r = {r} makes no sense: raise ValueError.")
+    block = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True)
+    block.linear1 = LoRALinear(block.linear1, 2, 8)
+    block.requires_grad_(False)
+    with torch.no_grad():
+        block.linear1.B.copy_(torch.randn(16, 2))
+    x = torch.randn(2, 5, 8)
+    want = block.train()(x)
+    block.eval()
+    try:
+        got = block(x)
+    except AttributeError:
+        pass  # a layer without .weight is refused by the fused kernel, loudly, which is fine
+    else:
+        block.linear1 = block.linear1.base
+        c.expect(got, want, what="Inside nn.TransformerEncoderLayer in eval mode the output", tol=1e-4,
+                 mistakes={"bypassed": (block(x), "Inside nn.TransformerEncoderLayer in eval mode your update has no effect: its fused "
+                                                  "kernel reads `.weight`, and there it finds the base's. Offer no `.weight`, or the "
+                                                  "merged one.")})
 ### END HIDDEN TESTS
+
+# %% [markdown]
+# Your layer and the one of `peft`, the library for all this, hold the same factors:
+
+# %% tags=["experiment", "nbval-check-output"]
+torch.manual_seed(0)
+net = nn.Sequential(nn.Linear(64, 32)).double()
+theirs = get_peft_model(copy.deepcopy(net), LoraConfig(r=4, lora_alpha=16, target_modules=["0"], init_lora_weights=False))
+ours, x = LoRALinear(net[0], 4, 16), torch.randn(100, 64).double()
+with torch.no_grad():
+    ours.A.copy_(theirs.base_model.model[0].lora_A["default"].weight)
+    ours.B.copy_(theirs.base_model.model[0].lora_B["default"].weight)
+    forward = (ours(x) - theirs(x)).abs().max()
+    merge = (ours.merged().weight - theirs.merge_and_unload()[0].weight).abs().max()
+print(f"equal to 1e-6: forward {bool(forward < 1e-6)}, merged weight {bool(merge < 1e-6)}")
+
+# %% [markdown]
+# ### A layer that is not asked
+#
+# PyTorch's own `nn.TransformerEncoderLayer` has a fast path: in eval mode, where no gradient is needed, it hands its weights to one fused
+# kernel, without calling `linear1` and `linear2` at all. `peft`'s layers offer the base's weight under `.weight`.
+#
+# **Predict, then run.** A LoRA with large random factors is put on both by `peft`. How far does it move the output in
+# train mode (dropout is 0), and how far in eval mode?
+
+# %% tags=["experiment", "nbval-check-output"]
+my_prediction = {"train": 1.0, "eval": 1.0}  # change me before you run
+
+torch.manual_seed(0)
+block = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True)
+x, config = torch.randn(2, 5, 8), LoraConfig(r=2, target_modules=["linear1", "linear2"], init_lora_weights=False)
+with torch.no_grad():
+    base = block(x)
+    tuned = get_peft_model(block, config)
+    moved = {mode: float((tuned.train(mode == "train")(x) - base).abs().max()) for mode in my_prediction}
+    torch.backends.mha.set_fastpath_enabled(False)
+    moved["eval, fast path off"] = float((tuned.eval()(x) - base).abs().max())
+    torch.backends.mha.set_fastpath_enabled(True)
+for mode, move in moved.items():
+    print(f"{mode}: {move:.3f} · predicted: {my_prediction.get(mode, '')}")
+
+# %% [markdown]
+# In eval mode nobody asks the update: you would train a LoRA that helps, evaluate one that does not exist, and read "LoRA does
+# not work here". Models of `transformers` have no such path. The test that finds it is short: train mode without dropout,
+# eval mode and the merged model must agree.
 
 # %% [markdown]
 # ## 2 · Into a model
 #
 # ### Exercise 2 · `inject_lora`
 #
+# Put the layer into a network that somebody else wrote, in all places whose names match a pattern. A pattern that matches nothing
+# must be an error: the model would train nothing at all, or only its head, and no message would say so.
+#
+# `inject_lora(model, pattern, r, alpha, layer=None) -> list[str]`
+#
+# - replaces, in place, every `nn.Linear` whose dotted name in the model `re.search(pattern, name)` finds, such as
+#   `bert.encoder.layer.0.attention.self.query` for `"query|value"`; other kinds of modules are never replaced;
+# - `layer(linear, r, alpha)` makes the replacement. Left out, it is your `LoRALinear`. (The checks pass their own, so that this
+#   exercise stands alone. It has parameters `A` and `B`, too.)
+# - afterwards the factors `A` and `B` of **all** such layers in the model train, those of an earlier call included, **and
+#   nothing else**. (Whoever has a new head switches it on after the call.)
+# - a linear layer that is already inside a LoRA layer is left alone, so that a cell that is run twice does no harm;
+# - a layer that the model uses under two names gets one LoRA, under both;
+# - nothing found: `ValueError`, and the model is as before. Otherwise returns the names of what was replaced.
+#
+# **Difficulty ●●○ · Importance ●●● · 12 minutes · 12 points**
+#
+# <details><summary>Hint 1</summary>
+#
+# `setattr` on the model with a dotted name makes a new child with a dot in its name and replaces nothing. You need the parent of
+# the layer: `model.get_submodule(…)`.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# Collect first, then replace: `model.named_modules(remove_duplicate=False)` also tells the second name of a shared layer.
+# `name.rpartition(".")` gives the parent's name and the child's; the parent of a name without dots is `""`, the model itself.
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# Order: collect; error if there is none; freeze the whole model; replace (a dict from linear layer to its LoRA keeps shared ones
+# shared); switch on `A` and `B` of every `layer` instance.
+# </details>
 
 # %% nbgrader={"grade": false, "grade_id": "inject_lora", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def inject_lora(model: nn.Module, pattern: str, r: int, alpha: float, layer: type | None = None) -> list[str]:
@@ -159,18 +516,148 @@ def inject_lora(model: nn.Module, pattern: str, r: int, alpha: float, layer: typ
 
 # %% nbgrader={"grade": true, "grade_id": "inject_lora_check", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 with check("05.inject_lora") as c:
-    c.that(True, "placeholder", "")
+    class Low(nn.Module):
+        """A LoRA layer of the check's own."""
+
+        def __init__(self, base, r, alpha):
+            super().__init__()
+            c.that(isinstance(base, nn.Linear), "not_linear", f"You replace a {type(base).__name__}; only nn.Linear is replaced.")
+            self.base, self.r, self.alpha = base, r, alpha
+            self.A, self.B = (nn.Parameter(base.weight.new_ones(shape)) for shape in ((r, base.in_features), (base.out_features, r)))
+
+        def forward(self, x):
+            return self.base(x)
+
+    torch.manual_seed(0)
+    model = BertForSequenceClassification(BertConfig(vocab_size=20, hidden_size=8, num_hidden_layers=2, num_attention_heads=2,
+                                                     intermediate_size=8, max_position_embeddings=8))
+    places = [f"bert.encoder.layer.{i}.attention.self.{name}" for i in range(2) for name in ("query", "value")]
+    linears = {name: model.get_submodule(name) for name in places}
+    keys = set(model.state_dict())
+    try:
+        names = inject_lora(model, "query|value", 2, 6, Low)
+    except ValueError as error:
+        c.fail("nothing_found", f"For the pattern 'query|value' on a BERT your function stopped with ValueError: {str(error)[:100]}. The "
+               "pattern is a regular expression that may match anywhere in the name: `re.search`, not `re.match` or `in`.")
+    found = {name: part for name, part in model.named_modules() if isinstance(part, Low)}
+    c.that(not any("." in child for part in model.modules() for child in part._modules), "dotted_attribute",
+           "Your function added a child with a dot in its name, which nothing ever calls. Set the attribute of the layer's parent.")
+    c.that(found, "nothing_replaced", "The model holds no LoRA layer after the call: assigning to the loop's variable does not change "
+                                      "the model. Set the attribute of the layer's parent.")
+    c.that(not any(isinstance(part.base, Low) for part in found.values()), "nested", "A LoRA layer is wrapped in another one.")
+    extra, missing = sorted(set(found) - set(places)), sorted(set(places) - set(found))
+    c.that(not extra, "too_many", f"Replaced though its name does not match: {extra[:1]}.")
+    c.that(not missing, "too_few", f"Not replaced though its name matches: {missing[:1]} (of {len(places)} places in all).")
+    c.that(all(found[name].base is linears[name] for name in places), "wrong_base", "A LoRA layer holds another layer than the one that "
+                                                                                    "stood in its place.")
+    c.that(all((part.r, part.alpha) == (2, 6) for part in found.values()), "arguments",
+           "Call layer(linear, r, alpha) with the r and alpha that were given, in this order.")
+    trained = {name for name, p in model.named_parameters() if p.requires_grad}
+    want = {f"{name}.{factor}" for name in places for factor in "AB"}
+    c.that(trained, "all_frozen", "Nothing trains. Was the model frozen after the layers were put in, A and B with it?")
+    c.that(not any(name.startswith("classifier") for name in trained) or len(trained) > len(want) + 2, "head_trains",
+           "The classifier trains. Here only A and B do; the head is switched on by the caller.")
+    c.that(not any(".base." in name for name in trained), "base_trains", "The layers inside the LoRA layers train; they are frozen.")
+    c.that(not trained - want, "rest_trains", f"Besides A and B, {len(trained - want)} more tensors train, such as "
+                                              f"{min(trained - want, default='')}. Everything else is frozen.")
+    c.that(trained == want, "factors_frozen", f"Some factors are frozen, such as {min(want - trained, default='')}.")
+    c.that(names is not None, "returns_none", "Your result is None: does your function end in `return …`?")
+    c.that(isinstance(names, list | tuple | set), "not_a_list", f"Return a list of names; yours is a {type(names).__name__}.")
+    c.that(all(isinstance(name, str) for name in names), "not_names", "Return the names, not the layers.")
+    c.that(sorted(names) == sorted(places), "wrong_names", f"Return the full names of the replaced layers, such as {places[0]!r}; "
+                                                           f"yours begin with {sorted(names)[:1]}.")
+    c.that({key.replace(".base.", ".") for key in model.state_dict() if key[-2:] not in (".A", ".B")} == keys, "model_changed",
+           "Besides the LoRA layers something else in the model changed its name.")
+    fresh = nn.Sequential(nn.Linear(2, 2))
+    c.raises(lambda: inject_lora(fresh, "q_proj", 2, 6, Low), ValueError, "no_match_accepted",
+             "A pattern that matches nothing should raise ValueError: the model would train without any LoRA, silently.")
 
 # %% nbgrader={"grade": true, "grade_id": "inject_lora_hidden", "locked": true, "points": 7, "schema_version": 3, "solution": false, "task": false}
 # Hidden checks run here when your work is graded: other seeds, shapes and edge cases.
 ### BEGIN HIDDEN TESTS
 with check("05.inject_lora") as c:
-    c.that(True, "placeholder", "")
+    class Low(nn.Module):
+        """A LoRA layer of the check's own, whose update is zero."""
+
+        def __init__(self, base, r, alpha):
+            super().__init__()
+            c.that(isinstance(base, nn.Linear), "not_linear", f"You replace a {type(base).__name__}; only nn.Linear is replaced.")
+            self.base, self.A, self.B = base, nn.Parameter(torch.ones(r, base.in_features)), nn.Parameter(torch.zeros(base.out_features, r))
+
+        def forward(self, x):
+            return self.base(x) + x @ self.A.T @ self.B.T
+
+    def lows(model):
+        return {name for name, part in model.named_modules(remove_duplicate=False) if isinstance(part, Low)}
+
+    torch.manual_seed(1)
+    model = DistilBertForSequenceClassification(DistilBertConfig(n_heads=2, dim=8, hidden_dim=8, vocab_size=20, n_layers=3,
+                                                                 max_position_embeddings=16)).eval()
+    ids = torch.randint(20, (2, 6))
+    before = model(ids).logits
+    flags = [p.requires_grad for p in model.parameters()]
+    c.raises(lambda: inject_lora(model, "query|value", 2, 6, Low), ValueError, "no_match_accepted",
+             "A DistilBERT has no query and value (they are q_lin and v_lin): raise ValueError.")
+    c.that(flags == [p.requires_grad for p in model.parameters()], "frozen_before_error",
+           "The pattern found nothing and you raise ValueError, but the model is frozen by then. Look first, change after.")
+    inject_lora(model, r"layer\.[02]\..*(q|v)_lin$", 1, 1, Low)
+    want = {f"distilbert.transformer.layer.{i}.attention.{name}" for i in (0, 2) for name in ("q_lin", "v_lin")}
+    c.that(lows(model) == want, "full_name", "The pattern is searched in the whole dotted name, so that it can choose layers by number.")
+    c.expect(model(ids).logits, before, what="With updates of zero, the model's output")
+    try:
+        inject_lora(model, r"q_lin", 1, 1, Low)
+    except ValueError:
+        pass
+    c.that(not any(isinstance(part.base, Low) for part in model.modules() if isinstance(part, Low))
+           and not any(".base." in name for name in lows(model)), "nested",
+           "A second call put a LoRA into a LoRA: the inner linear layer's name matches as well. A cell run twice does that.")
+    c.that(lows(model) == want | {"distilbert.transformer.layer.1.attention.q_lin"}, "second_call",
+           "A second call should replace what matches and is not yet replaced, and leave the rest as it is.")
+    trained = {name for name, p in model.named_parameters() if p.requires_grad}
+    c.that(trained == {f"{name}.{factor}" for name in lows(model) for factor in "AB"}, "earlier_frozen",
+           "After a second call the factors of all LoRA layers should train, those of the first call included.")
+    c.raises(lambda: inject_lora(model, r"q_lin", 1, 1, Low), ValueError, "nested",
+             "Everything that matches has a LoRA already: nothing to do, so ValueError.")
+    model = nn.Sequential(nn.Linear(4, 4), nn.LayerNorm(4), nn.ModuleDict({"in": nn.Linear(4, 4), "last": nn.ModuleList([nn.Linear(4, 2)])}))
+    model.requires_grad_(False)
+    names = inject_lora(model, "", 1, 1, Low)
+    c.that(sorted(names) == ["0", "2.in", "2.last.0"] and lows(model) == set(names), "containers",
+           "Layers inside nn.Sequential, nn.ModuleList and nn.ModuleDict are replaced like others; a name without dots has the model "
+           "itself as parent.")
+    c.that({name for name, p in model.named_parameters() if p.requires_grad} == {f"{name}.{f}" for name in names for f in "AB"},
+           "factors_frozen", "The model came frozen, and some factors do not train.")
+    shared = nn.Linear(4, 4)
+    model = nn.ModuleDict({"first": shared, "second": nn.ModuleList([shared, nn.Linear(4, 4)])})
+    names = inject_lora(model, "first|second", 1, 1, Low)
+    c.that(lows(model) == {"first", "second.0", "second.1"}, "shared_missed",
+           "A layer that the model holds under two names was replaced under one of them only.")
+    c.that(model["first"] is model["second"][0], "shared_split",
+           "A layer that the model holds under two names got two LoRAs: what was shared no longer is.")
 ### END HIDDEN TESTS
 
 # %% [markdown]
 # ### Exercise 3 · `lora_parameter_count`
 #
+# How large is a LoRA? The count is quickly written down, and numbers that are copied from elsewhere are quickly wrong.
+#
+# $$n = \sum_W r\,(d_{in} + d_{out})$$
+#
+# `lora_parameter_count(shapes, r) -> int`, with the shape (d_out, d_in) of each weight that gets an update.
+#
+# **Difficulty ●○○ · Importance ●●○ · 3 minutes · 6 points**
+#
+# <details><summary>Hint 1</summary>
+#
+# A has r·d_in numbers. And B?
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# The rank multiplies the *sum* of the two sides, not their product: that is the whole saving.
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# `sum(… for d_out, d_in in shapes)`.
+# </details>
 
 # %% nbgrader={"grade": false, "grade_id": "lora_parameter_count", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def lora_parameter_count(shapes: list[tuple[int, int]], r: int) -> int:
@@ -182,20 +669,107 @@ def lora_parameter_count(shapes: list[tuple[int, int]], r: int) -> int:
 
 # %% nbgrader={"grade": true, "grade_id": "lora_parameter_count_check", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 with check("05.lora_parameter_count") as c:
-    c.that(True, "placeholder", "")
+    c.expect(
+        lora_parameter_count([(3, 5), (2, 7)], 2),
+        34,
+        what="For shapes (3, 5) and (2, 7) with r = 2 your count",
+        mistakes={
+            "a_only": (24, "You counted A alone, r · d_in. B has r · d_out more."),
+            "b_only": (10, "You counted B alone, r · d_out. A has r · d_in more."),
+            "product": (58, "You multiplied the sides. A is (r, d_in) and B (d_out, r): their sizes add up."),
+            "full": (29, "That is the size of the weights themselves, the update of full fine-tuning."),
+            "no_rank": (17, "The rank is missing: r rows in A, r columns in B."),
+            "first_only": (16, "You counted the first matrix only."),
+            "last_only": (18, "You counted the last matrix only."),
+            "rank_squared": (68, "You multiplied by r twice."),
+            "with_base": (63, "You added the frozen weights. Trainable parameters were asked."),
+            "with_bias": (39, "You counted a bias. A LoRA has none; the base's bias is frozen."),
+        },
+    )
 
 # %% nbgrader={"grade": true, "grade_id": "lora_parameter_count_hidden", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
 # Hidden checks run here when your work is graded: other seeds, shapes and edge cases.
 ### BEGIN HIDDEN TESTS
 with check("05.lora_parameter_count") as c:
-    c.that(True, "placeholder", "")
+    cases = (
+        ("query and value of BERT-base with r = 8", [(768, 768)] * 24, 8, 294_912),
+        ("query and value of DistilBERT with r = 8", [(768, 768)] * 12, 8, 147_456),
+        ("one 4096 × 4096 matrix with r = 8", [(4096, 4096)], 8, 65_536),
+        ("the first layer of BERT's MLP with r = 1", [(3072, 768)], 1, 3_840),
+        ("an empty list", [], 8, 0),
+    )
+    for name, shapes, r, want in cases:
+        got = lora_parameter_count(shapes, r)
+        c.expect(got, want, what=f"The count for {name}", tol=0)
+        c.that(not isinstance(got, float), "not_an_integer", "A number of parameters is an int; yours is a float.")
+    shapes = [layer.weight.shape for layer in (nn.Linear(3, 2, device="meta"), nn.Linear(2, 5, device="meta"))]
+    c.expect(lora_parameter_count(shapes, 3), 36, what="The count for shapes as `layer.weight.shape` gives them")
 ### END HIDDEN TESTS
+
+# %% [markdown]
+# Now hold it against counts as they circulate in posts and teaching material. Four of these six are
+# wrong. Which?
+#
+# - (a) DistilBERT, LoRA on query and value, r = 8: 294,912 parameters
+# - (b) BERT-base, the same: 294,912
+# - (c) for one 4096 × 4096 matrix take A 4096 × 8, B 8 × 4096 and compute W + B A
+# - (d) 20 prompt tokens on BERT-base: below 0.01 % of its parameters
+# - (e) 20 prefix positions on BERT-base: about 200,000 parameters
+# - (f) BERT-base, LoRA on query, key, value and output, r = 4: 0.59 million
+
+# %% tags=["experiment"]
+my_prediction = {"a", "b", "c", "d"}  # the wrong ones: change me before you run
+
+# %% tags=["experiment", "nbval-check-output"]
+square, bert = [(768, 768)], 109_483_778  # BERT-base with a head for two classes
+claims = {
+    "a": ("DistilBERT, query and value, r = 8", "294,912", f"{lora_parameter_count(square * 12, 8):,}"),
+    "b": ("BERT-base, query and value, r = 8", "294,912", f"{lora_parameter_count(square * 24, 8):,}"),
+    "c": ("A 4096 × 8, B 8 × 4096: shape of B A", "4096 × 4096", "8 × 8"),
+    "d": ("BERT-base, 20 prompt tokens", "below 0.01 %", f"{100 * 20 * 768 / bert:.3f} %"),
+    "e": ("BERT-base, 20 prefix positions", "about 200,000", f"{2 * 12 * 20 * 768:,}"),
+    "f": ("BERT-base, q, k, v and output, r = 4", "0.59 million", f"{lora_parameter_count(square * 48, 4):,}"),
+}
+print("you said:", *sorted(my_prediction))
+pd.DataFrame.from_dict(claims, orient="index", columns=["what", "is said to be", "is"])
+
+# %% [markdown]
+# (a) is the count of BERT, copied: DistilBERT has half the layers. (c) is a matter of order: with those shapes B A is a matrix of
+# 8 × 8 and fits no W. (d) is 0.014 %, and (e) misses that a prefix has keys *and* values, in each layer. The shares that
+# libraries print also depend on whether a new head is counted: DistilBERT's has 592,130 parameters, four times its LoRA.
 
 # %% [markdown]
 # ## 3 · Several updates on one network
 #
+# A merged network is one network. What if you have two updates, for two tasks or two domains, and want both?
+#
+# $$W = W_0 + \sum_k w_k \frac{α_k}{r_k} B_k A_k$$
+#
 # ### Exercise 4 · `compose_deltas`
 #
+# Add several updates to one weight, each with its own amount. This is also how to switch a task on, by half, or off: the
+# sum is linear in the amounts.
+#
+# `compose_deltas(W0, loras, weights) -> Tensor` of the shape of W0, with `loras` a list of `(A, B, alpha)`, A (r_k, d_in), B
+# (d_out, r_k); every update may have another rank, and r_k is read off its factors. A new tensor: W0 and the factors stay
+# as they are. The numbers of updates and weights must agree, or `ValueError`. Weights need not add up to 1, may be negative, and
+# none at all gives W0.
+#
+# **Difficulty ●●○ · Importance ●●○ · 6 minutes · 10 points**
+#
+# <details><summary>Hint 1</summary>
+#
+# Form each product B A before you add. Why may you not add the A's and the B's first? Multiply out
+# $(B_1 + B_2)(A_1 + A_2)$.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# The rank of an update is the number of rows of its A.
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# Start from `W0.clone()`; loop over `zip(loras, weights, strict=True)`, which raises ValueError by itself.
+# </details>
 
 # %% nbgrader={"grade": false, "grade_id": "compose_deltas", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def compose_deltas(
@@ -215,20 +789,152 @@ def compose_deltas(
 
 # %% nbgrader={"grade": true, "grade_id": "compose_deltas_check", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 with check("05.compose_deltas") as c:
-    c.that(True, "placeholder", "")
+    generator = torch.Generator().manual_seed(0)
+    W0, A1, B1, A2, B2 = (torch.randn(shape, generator=generator) for shape in ((3, 4), (2, 4), (3, 2), (2, 4), (3, 2)))
+    loras, weights = [(A1, B1, 8), (A2, B2, 2)], [0.5, 0.25]  # scales 4 and 1, so that w·α/r is 2 and 0.25
+    D1, D2 = B1 @ A1, B2 @ A2
+    with c.unchanged(W0, A1, B1, A2, B2):
+        try:
+            got = compose_deltas(W0, loras, weights)
+        except RuntimeError as error:
+            c.fail("order_of_factors", f"torch stopped: {str(error)[:100]}. B (d_out, r) times A (r, d_in) has the shape of W0, (3, 4).")
+    root2 = math.sqrt(2)
+    c.expect(
+        got,
+        W0 + 2 * D1 + 0.25 * D2,
+        what="W0 and two updates",
+        mistakes={
+            "no_scale": (W0 + 0.5 * D1 + 0.25 * D2, "The scale α/r of each update is missing."),
+            "alpha_only": (W0 + 4 * D1 + 0.5 * D2, "You scale by α; the scale of an update is α/r."),
+            "inverted": (W0 + 0.125 * D1 + 0.25 * D2, "You scale by r/α; it is α/r."),
+            "first_scale": (W0 + 2 * D1 + D2, "You give all updates the scale of the first one. Each has its own α and r."),
+            "rank_of_b": (W0 + 0.5 * 8 / 3 * D1 + 0.25 * 2 / 3 * D2, "You divide α by the number of rows of B, which is d_out. The "
+                                                                    "rank is the side that A and B share."),
+            "rank_of_a": (W0 + D1 + 0.125 * D2, "You divide α by the number of columns of A, which is d_in. The rank is the side that "
+                                                "A and B share."),
+            "weights_ignored": (W0 + 4 * D1 + D2, "The weights have no effect."),
+            "weight_squared": (W0 + D1 + 0.0625 * D2, "Each weight acts twice, on A and on B. Then half of an update is a quarter of it."),
+            "normalized": (W0 + 2 / 0.75 * D1 + 0.25 / 0.75 * D2, "You divide by the sum of the weights. They are amounts, not shares."),
+            "averaged": (W0 + D1 + 0.125 * D2, "You divide by the number of updates. It is a sum."),
+            "base_weighted": (0.75 * W0 + 2 * D1 + 0.25 * D2, "You average whole networks, so W0 is scaled by the sum of the weights. "
+                                                              "It counts once, whatever the weights are."),
+            "base_repeated": (2 * W0 + 2 * D1 + 0.25 * D2, "W0 is added once per update. It counts once."),
+            "base_missing": (2 * D1 + 0.25 * D2, "W0 is missing: you return the change alone."),
+            "first_only": (W0 + 2 * D1, "Only the first update is in. Does your loop return too early?"),
+            "last_only": (W0 + 0.25 * D2, "Only the last update is in: each one overwrites the one before."),
+            "no_update": (W0, "You return W0 without any update."),
+            "cross_terms": (W0 + (2 * B1 + 0.25 * B2) @ (A1 + A2), "You mixed the B's and the A's and multiplied then. That adds B₁A₂ and "
+                            "B₂A₁, products of factors that were never trained together."),
+            "cross_terms_a": (W0 + (B1 + B2) @ (2 * A1 + 0.25 * A2), "You mixed the B's and the A's and multiplied then. That adds "
+                              "B₁A₂ and B₂A₁, products of factors that were never trained together."),
+            "cross_terms_both": (W0 + (0.5 * B1 + 0.25 * B2) @ (0.5 * A1 + 0.25 * A2), "You mixed the B's and the A's, each by the "
+                                 "weights, and multiplied then. That adds B₁A₂ and B₂A₁, and weighs twice."),
+            "cross_terms_root": (W0 + (root2 * B1 + 0.5 * B2) @ (root2 * A1 + 0.5 * A2), "You mixed the B's and the A's, each by the root "
+                                 "of its amount (as peft's \"linear\" does), and multiplied then. That adds B₁A₂ and B₂A₁."),
+        },
+    )
 
 # %% nbgrader={"grade": true, "grade_id": "compose_deltas_hidden", "locked": true, "points": 6, "schema_version": 3, "solution": false, "task": false}
 # Hidden checks run here when your work is graded: other seeds, shapes and edge cases.
 ### BEGIN HIDDEN TESTS
 with check("05.compose_deltas") as c:
-    c.that(True, "placeholder", "")
+    generator = torch.Generator().manual_seed(1)
+
+    def lora(r, alpha, d_out=5, d_in=3):
+        return tuple(torch.randn(shape, generator=generator, dtype=torch.float64) for shape in ((r, d_in), (d_out, r))) + (alpha,)
+
+    W0 = torch.randn(5, 3, generator=generator, dtype=torch.float64)
+    one, two, three = lora(1, 4.0), lora(4, 2), lora(2, 0.5)
+    change = lambda A, B, alpha: alpha / A.shape[0] * B @ A
+    try:
+        got = compose_deltas(W0, [one, two, three], [0.5, -2.0, 3])
+    except RuntimeError as error:
+        c.fail("ranks_differ", f"For updates of rank 1, 4 and 2 torch stopped: {str(error)[:100]}. Form B A for each by itself.")
+    c.that(got.dtype == W0.dtype, "dtype", "W0 is float64 and the result is not.")
+    c.expect(got, W0 + 0.5 * change(*one) - 2 * change(*two) + 3 * change(*three), tol=1e-9,
+             what="With ranks 1, 4 and 2 and weights 0.5, −2 and 3 the result")
+    both = compose_deltas(W0, [one, two], [0.7, 0.3]) - W0
+    apart = (compose_deltas(W0, [one], [0.7]) - W0) + (compose_deltas(W0, [two], [0.3]) - W0)
+    c.expect(both, apart, what="Two updates together, compared with the sum of each alone,", tol=1e-9)
+    c.expect(compose_deltas(W0, [one, one], [0.5, -0.5]), W0, what="An update added and taken away again", tol=1e-9)
+    c.that(torch.equal(compose_deltas(W0, [one, two], [0.0, 0.0]), W0), "zero_weights", "With all weights zero W0 comes back changed.")
+    none = compose_deltas(W0, [], [])
+    c.expect(none, W0, what="Without any update the result", tol=0)
+    c.that(none.data_ptr() != W0.data_ptr(), "alias", "Without any update you return W0 itself; whoever changes the result changes W0.")
+    c.raises(lambda: compose_deltas(W0, [one, two], [1.0]), ValueError, "lengths_differ",
+             "Two updates and one weight: raise ValueError, or an update is dropped in silence.")
+    c.raises(lambda: compose_deltas(W0, [one], [1.0, 2.0]), ValueError, "lengths_differ",
+             "One update and two weights: raise ValueError, so that a forgotten update is noticed.")
+    with c.unchanged(W0, one[0], one[1]):
+        compose_deltas(W0, [one], [1.0])
+    A, B = (nn.Parameter(part) for part in two[:2])
+    c.expect(compose_deltas(nn.Parameter(W0), [(A, B, 2)], [1.0]).detach(), W0 + change(*two), what="With nn.Parameters the result", tol=1e-9)
 ### END HIDDEN TESTS
+
+# %% [markdown]
+# `peft` mixes adapters with `add_weighted_adapter`. Its `combination_type="linear"` mixes the A's and the B's, each by the root of its
+# amount; `"cat"` puts the factors side by side, rank 2 + 2 = 4, and `"svd"` approximates the sum by any rank you like.
+#
+# **Predict, then run.** Two random updates of rank 2, amounts 0.7 and 0.3. How far is each mixture from the formula, relative to
+# the size of the change?
+
+# %% tags=["experiment", "nbval-check-output"]
+my_prediction = {"linear": 0.0, "cat": 0.0, "svd, rank 4": 0.0, "svd, rank 2": 0.0}  # change me before you run
+
+torch.manual_seed(0)
+net = nn.Sequential(nn.Linear(24, 16))
+settings = dict(r=2, target_modules=["0"], init_lora_weights=False)
+tuned = get_peft_model(net, LoraConfig(lora_alpha=8, **settings), adapter_name="first")
+tuned.add_adapter("second", LoraConfig(lora_alpha=4, **settings))
+layer = tuned.base_model.model[0]
+both = [(layer.lora_A[name].weight, layer.lora_B[name].weight, alpha) for name, alpha in (("first", 8), ("second", 4))]
+W0 = layer.base_layer.weight
+with torch.no_grad():
+    change = compose_deltas(W0, both, [0.7, 0.3]) - W0
+for name, guess in my_prediction.items():
+    kind, _, rank = name.partition(", rank ")
+    tuned.add_weighted_adapter(["first", "second"], [0.7, 0.3], name, combination_type=kind, svd_rank=int(rank or 2))
+    gap = float((layer.get_delta_weight(name).detach() - change).norm() / change.norm())
+    print(f"{name:11}  off by {gap:.2f} · predicted {guess}")
+
+# %% [markdown]
+# "linear" is a different update, not a cheaper one: the cross terms are as large as the terms themselves. It is exact in one case
+# only, when the two share one of their factors.
 
 # %% [markdown]
 # ## 4 · Adapters
 #
+# LoRA changes weights. An adapter [3] adds a small network instead, behind a part of each layer: down to m units, a
+# nonlinearity, up again, and around it a **residual**.
+#
+# $$h' = h + W_{up}\, \mathrm{gelu}(W_{down} h + b_{down}) + b_{up}$$
+#
+# Houlsby et al. put two into each layer of a transformer, Pfeiffer et al. [4] find one to be enough. "Near the identity at the
+# start", as both say, is not what `nn.Linear` gives you by itself.
+#
 # ### Exercise 5 · `Adapter`
 #
+# A block that does nothing at first and can learn to do anything. Exactly nothing: one adapter that is a little off is harmless, 24 of
+# them in a row are not.
+#
+# `Adapter(d, m)`: layers `down` (d → m) and `up` (m → d), both with bias, the exact GELU between them, and the residual; h is
+# (…, d). At the start `up` is zero, so that `adapter(h)` **equals** h, bit by bit; `down` is random as `nn.Linear` makes it, so that
+# `up` gets a gradient in the first step. 2dm + m + d parameters, and no further attributes are needed.
+#
+# **Difficulty ●○○ · Importance ●●○ · 5 minutes · 10 points**
+#
+# <details><summary>Hint 1</summary>
+#
+# What must `up` compute so that the sum is h, and how many tensors has `up`?
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# `nn.init.zeros_(…)` for a weight and for a bias. If `down` were zero too, gelu(0) = 0 would leave nothing to learn from.
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# `h + self.up(F.gelu(self.down(h)))`, once.
+# </details>
 
 # %% nbgrader={"grade": false, "grade_id": "adapter", "locked": false, "schema_version": 3, "solution": true, "task": false}
 class Adapter(nn.Module):
@@ -255,18 +961,148 @@ class Adapter(nn.Module):
 
 # %% nbgrader={"grade": true, "grade_id": "adapter_check", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 with check("05.adapter") as c:
-    c.that(True, "placeholder", "")
+    torch.manual_seed(0)
+    adapter, h = Adapter(4, 2), torch.randn(3, 4)
+    for name, (d_in, d_out) in {"down": (4, 2), "up": (2, 4)}.items():
+        part = getattr(adapter, name, None)
+        c.that(isinstance(part, nn.Linear), "names", f"Your adapter needs an nn.Linear called `{name}`.")
+        c.that((part.in_features, part.out_features) == (d_in, d_out), "sizes",
+               f"`{name}` maps {part.in_features} → {part.out_features}; for d = 4, m = 2 it is {d_in} → {d_out}.")
+        c.that(part.bias is not None, "no_bias", f"`{name}` has no bias.")
+    down, up = adapter.down, adapter.up
+    c.expect(sum(p.numel() for p in adapter.parameters()), 22, what="The number of parameters, 2dm + m + d,")
+    got = adapter(h)
+    c.that(got is not None, "returns_none", "forward returns None: does it end in `return …`?")
+    c.that(not up.weight.any(), "default_init" if up.weight.std() > 0.05 else "nearly_zero",
+           "A new adapter changes its input: the weight of `up` is not zero. Small is not zero: 24 adapters in a row add up.")
+    c.that(not up.bias.any(), "bias_not_zero", "A new adapter changes its input: the bias of `up` is not zero.")
+    c.that(down.weight.any(), "down_zero", "The weight of `down` is zero too. gelu(0) = 0, so `up` gets no gradient, and `down` none "
+                                           "through an `up` of zero: nothing but one bias would ever learn.")
+    c.expect(got, h, what="A new adapter's output",
+             mistakes={"no_residual": (torch.zeros(3, 4), "A new adapter returns zeros: the residual is missing."),
+                       "double_residual": (2 * h, "A new adapter returns 2h: the residual is added twice.")})
+    c.that(torch.equal(got, h), "not_exact", "A new adapter should return its input bit by bit.")
+    (got * torch.arange(12.0).reshape(3, 4)).sum().backward()
+    c.that(up.weight.grad is not None and up.weight.grad.any(), "no_gradient", "No gradient reaches `up` in the first step.")
+    with torch.no_grad():
+        for i, p in enumerate((down.weight, down.bias, up.weight, up.bias)):
+            p.copy_(torch.linspace(-1, 1 + i, p.numel()).reshape(p.shape))
+    inner = h @ down.weight.T + down.bias
+    out = lambda hidden: hidden @ up.weight.T + up.bias
+    c.expect(
+        adapter(h),
+        h + out(F.gelu(inner)),
+        what="With weights set by hand the output",
+        mistakes={
+            "no_activation": (h + out(inner), "There is no nonlinearity between `down` and `up`: two linear maps in a row are one."),
+            "relu": (h + out(F.relu(inner)), "Your nonlinearity is a ReLU; the GELU was asked."),
+            "gelu_tanh": (h + out(F.gelu(inner, approximate="tanh")), "That is the approximation of the GELU by a tanh; take the exact one."),
+            "tanh": (h + out(inner.tanh()), "Your nonlinearity is a tanh; the GELU was asked."),
+            "silu": (h + out(F.silu(inner)), "Your nonlinearity is a SiLU; the GELU was asked."),
+            "activation_last": (h + F.gelu(out(inner)), "The nonlinearity is behind `up`; it belongs between `down` and `up`."),
+            "activation_twice": (h + F.gelu(out(F.gelu(inner))), "There is a second nonlinearity behind `up`: what is added can then "
+                                                                 "hardly be negative."),
+            "activation_over_all": (F.gelu(h + out(F.gelu(inner))), "The nonlinearity also acts on the sum; the residual stays linear."),
+            "no_residual": (out(F.gelu(inner)), "The residual is missing."),
+            "double_residual": (2 * h + out(F.gelu(inner)), "The residual is added twice."),
+        },
+    )
 
 # %% nbgrader={"grade": true, "grade_id": "adapter_hidden", "locked": true, "points": 6, "schema_version": 3, "solution": false, "task": false}
 # Hidden checks run here when your work is graded: other seeds, shapes and edge cases.
 ### BEGIN HIDDEN TESTS
 with check("05.adapter") as c:
-    c.that(True, "placeholder", "")
+    torch.manual_seed(1)
+    with torch.device("meta"):
+        c.expect(sum(p.numel() for p in Adapter(768, 64).parameters()), 99_136, what="The number of parameters for d = 768, m = 64")
+    one, two = Adapter(6, 3), Adapter(6, 3)
+    c.that(not torch.equal(one.down.weight, two.down.weight), "not_random", "Two new adapters have the same `down`: start it at random.")
+    c.that(all(p.requires_grad for p in one.parameters()), "frozen", "Some of a new adapter's parameters do not train.")
+    h = torch.randn(2, 5, 6)
+    with c.unchanged(h):
+        got = one(h)
+    c.that(got.shape == h.shape and torch.equal(got, h), "not_exact", "For h of shape (2, 5, 6) a new adapter should return its input bit by bit.")
+    wide = Adapter(6, 9).double()
+    c.expect(wide(h.double()), h, what="With m larger than d, in float64, a new adapter's output", tol=0)
+    target = torch.randn(2, 5, 6)
+    optimizer = torch.optim.Adam(one.parameters(), lr=0.05)
+    start, losses = one.down.weight.detach().clone(), []
+    for _ in range(60):
+        optimizer.zero_grad()
+        loss = (one(h) - target).square().mean()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    c.that(losses[-1] < 0.8 * losses[0], "does_not_learn", "In 60 steps of Adam on a small task the loss hardly fell.")
+    c.that(not torch.equal(one.down.weight, start), "down_stuck", "`down` has not moved in 60 steps.")
+    with torch.no_grad():
+        c.expect(one(h), h + one.up(F.gelu(one.down(h))), what="A trained adapter's output")
+        c.that(torch.equal(one.train()(h), one.eval()(h)), "mode_matters", "Train and eval mode give different outputs.")
 ### END HIDDEN TESTS
 
 # %% [markdown]
 # ### Exercise 6 · `insert_adapters`
 #
+# An adapter must get between layers that somebody else wrote. Short code for it circulates, and it is wrong twice. Three blocks add 1,
+# 10 and 100 to their input; the adapters are new, so that nothing should change.
+#
+# **Predict, then run.** For an input of 1 the answer without adapters is 112. What does this network say?
+
+# %% tags=["experiment", "nbval-check-output"]
+my_prediction = 112  # change me before you run
+
+
+class AddConstant(nn.Module):
+    """Adds a number to its input."""
+
+    def __init__(self, number):
+        super().__init__()
+        self.number = number
+
+    def forward(self, x):
+        return x + self.number
+
+
+network = nn.Sequential(AddConstant(1), AddConstant(10), AddConstant(100))
+for block in network:
+    block.adapter = Adapter(1, 4)
+    original_forward = block.forward
+    block.forward = lambda x: original_forward(x) + block.adapter(x)
+print(f"{network(torch.ones(1)).item():.0f} · predicted: {my_prediction}")
+
+# %% [markdown]
+# Two mistakes. A lambda looks its variables up **when it is called**: by then the loop is over, `block` is the last block and
+# `original_forward` its forward, so that all three places run the last one, and only its adapter ever gets a gradient. And the
+# adapter brings its own residual: `original_forward(x) + block.adapter(x)` counts the input once more. With the first mistake
+# alone the network says 301, with the second alone 132.
+#
+# `insert_adapters(blocks, d, m, adapter=None) -> list`
+#
+# - gives each block an adapter of its own, `adapter(d, m)`, kept as `block.adapter`, and returns the adapters in the order of the
+#   blocks. Left out, `adapter` is your `Adapter`; the checks pass one of their own.
+# - From then on what a block returns is `adapter(output)`: the adapter sees what the block *returns*, and the block takes whatever
+#   arguments it took. If a block returns a tuple, the adapter acts on its first entry.
+# - The blocks' own parameters are frozen and keep their names in the state_dict, so that a pretrained checkpoint still fits. The
+#   adapters train.
+# - `copy.deepcopy` of the network gives a network that runs its own blocks and adapters, not those of the original.
+# - A block that has an `adapter` already is a `ValueError`, before anything is changed: a cell may be run twice.
+#
+# **Difficulty ●●● · Importance ●●○ · 12 minutes · 12 points**
+#
+# <details><summary>Hint 1</summary>
+#
+# You need a function that knows *its* block. Python can give it as an argument instead of by a name that it looks up.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# `block.register_forward_hook(hook)` calls `hook(block, inputs, output)` after each forward pass; what it returns takes the place of
+# the output. One function serves all blocks.
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# In the hook: `block.adapter(output)`, or for a tuple `(block.adapter(output[0]), *output[1:])`. Freeze a block *before* it gets its
+# adapter.
+# </details>
 
 # %% nbgrader={"grade": false, "grade_id": "insert_adapters", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def insert_adapters(blocks: list[nn.Module], d: int, m: int, adapter: type | None = None) -> list[nn.Module]:
@@ -295,20 +1131,185 @@ def insert_adapters(blocks: list[nn.Module], d: int, m: int, adapter: type | Non
 
 # %% nbgrader={"grade": true, "grade_id": "insert_adapters_check", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 with check("05.insert_adapters") as c:
-    c.that(True, "placeholder", "")
+    class Times(nn.Module):
+        """An adapter of the check's own: multiplies by a parameter that is 1 at first."""
+
+        def __init__(self, d, m):
+            super().__init__()
+            self.sizes, self.factor = (d, m), nn.Parameter(torch.ones(()))
+
+        def forward(self, h):
+            return h * self.factor
+
+    class Plus(nn.Module):
+        """Adds a number."""
+
+        def __init__(self, number):
+            super().__init__()
+            self.number = nn.Parameter(torch.tensor(float(number)))
+
+        def forward(self, x):
+            return x + self.number
+
+    network = nn.Sequential(Plus(1), Plus(10), Plus(100))
+    blocks, keys = list(network), list(network.state_dict())
+    adapters = insert_adapters(blocks, 7, 3, Times)
+    c.that(list(network) == blocks and set(keys) <= set(network.state_dict()), "keys_changed",
+           "The blocks' own parameters have other names in the state_dict: a pretrained checkpoint no longer fits. Leave the blocks "
+           "where they are.")
+    for block in blocks:
+        c.that(hasattr(block, "adapter"), "no_attribute", "A block has no attribute `adapter` after the call.")
+        c.that(isinstance(block.adapter, Times), "wrong_class", "`block.adapter` is no instance of the class `adapter` that was given.")
+    c.that(len({id(block.adapter) for block in blocks}) == 3, "shared", "Blocks share one adapter; each needs its own.")
+    c.that(all(block.adapter.sizes == (7, 3) for block in blocks), "sizes", "Make the adapters as adapter(d, m), in this order.")
+    c.expect(
+        network(torch.ones(1)).detach(),
+        [112],
+        what="With new adapters the output for 1",
+        mistakes={
+            "late_binding_and_residual": ([708], "The output is 708, as in the cell above: all places run the last block, and the "
+                                                 "input is counted once more."),
+            "late_binding": ([301], "The output is 301: all three places run the last block. A function looks its variables up when "
+                                    "it is called, and then the loop is over."),
+            "residual_of_input": ([132], "The output is 132: the block's *input* is added once more. The adapter has its residual."),
+            "residual_of_output": ([256], "The output is 256: block(x) + adapter(block(x)). The adapter has its residual."),
+            "blocks_skipped": ([1], "The output is 1: the blocks are not called, only their adapters."),
+            "several_times": ([324], "The output is 324: the blocks run more than once."),
+        },
+    )
+    for block, factor in zip(blocks, (2.0, 3.0, 5.0), strict=True):
+        with torch.no_grad():
+            block.adapter.factor.fill_(factor)
+    c.expect(
+        network(torch.ones(1)).detach(),
+        [((1 + 1) * 2 + 10) * 3 * 5 + 500],
+        what="With adapters that multiply by 2, 3 and 5 the output for 1",
+        mistakes={
+            "adapter_before": ([((1 * 2 + 1) * 3 + 10) * 5 + 100], "Your adapters act on what the blocks get; they belong behind the "
+                                                                   "blocks, on what these return."),
+            "not_called": ([112], "The adapters are there, but they have no effect on the output: nothing calls them."),
+            "adapters_late": ([(((1 + 1) * 5 + 10) * 5 + 100) * 5], "All places use the last adapter: a function looks its variables "
+                                                                    "up when it is called."),
+            "adapters_twice": ([(((1 + 1) * 4 + 10) * 9 + 100) * 25], "Each adapter is applied twice."),
+            "adapters_reversed": ([(((1 + 1) * 5 + 10) * 3 + 100) * 2], "The first block has the last adapter."),
+        },
+    )
+    c.that(not any(block.number.requires_grad for block in blocks), "blocks_train", "The blocks' own parameters train; they are frozen.")
+    c.that(all(block.adapter.factor.requires_grad for block in blocks), "adapters_frozen", "The adapters do not train. Were the blocks "
+                                                                                           "frozen with the adapters inside?")
+    c.that(adapters is not None, "returns_none", "Your result is None: does your function end in `return …`?")
+    c.that(isinstance(adapters, list | nn.ModuleList), "not_a_list", f"Return a list of the adapters; yours is a {type(adapters).__name__}.")
+    c.that(all(got is block.adapter for got, block in zip(adapters, blocks, strict=False)) and len(adapters) == 3, "wrong_list",
+           "Return the three adapters in the order of their blocks.")
 
 # %% nbgrader={"grade": true, "grade_id": "insert_adapters_hidden", "locked": true, "points": 7, "schema_version": 3, "solution": false, "task": false}
 # Hidden checks run here when your work is graded: other seeds, shapes and edge cases.
 ### BEGIN HIDDEN TESTS
 with check("05.insert_adapters") as c:
-    c.that(True, "placeholder", "")
+    class Low(nn.Module):
+        """An adapter of the check's own, the identity at first."""
+
+        def __init__(self, d, m):
+            super().__init__()
+            self.down, self.up = nn.Linear(d, m), nn.Linear(m, d)
+            nn.init.zeros_(self.up.weight)
+            nn.init.zeros_(self.up.bias)
+
+        def forward(self, h):
+            return h + self.up(self.down(h))
+
+    class Pair(nn.Module):
+        """A block with keyword arguments that returns a tuple."""
+
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(4, 4)
+
+        def forward(self, h, *, scale=1.0, more=None):
+            return self.linear(h) * scale, more, h
+
+    torch.manual_seed(1)
+    model = BertModel(BertConfig(vocab_size=20, hidden_size=8, num_hidden_layers=4, num_attention_heads=2, intermediate_size=8,
+                                 max_position_embeddings=8)).eval()
+    ids, mask = torch.randint(20, (3, 5)), torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0], [1, 1, 1, 1, 0]])
+    before, saved = model(ids, attention_mask=mask).last_hidden_state, copy.deepcopy(model.state_dict())
+    adapters = insert_adapters(model.encoder.layer, 8, 2, Low)
+    got = model(ids, attention_mask=mask).last_hidden_state
+    c.that(torch.equal(got, before), "not_identity", "With new adapters in its four layers a BERT computes something else than before.")
+    (got * torch.randn(got.shape)).sum().backward()
+    c.that(all(adapter.up.weight.grad is not None and adapter.up.weight.grad.any() for adapter in adapters), "no_gradient",
+           "Not every adapter gets a gradient.")
+    c.that(not any(p.requires_grad for layer in model.encoder.layer for name, p in layer.named_parameters()
+                   if not name.startswith("adapter.")), "blocks_train", "A layer's own parameters train.")
+    c.that(model.embeddings.word_embeddings.weight.requires_grad, "others_frozen", "Parameters outside the blocks were frozen too.")
+    missing = model.load_state_dict(saved, strict=False).missing_keys
+    c.that(not set(saved) - set(model.state_dict()) and all(".adapter." in key for key in missing), "keys_changed",
+           "A checkpoint of the model without adapters no longer fits.")
+    other = copy.deepcopy(model)
+    with torch.no_grad():
+        for layer in other.encoder.layer:
+            layer.adapter.up.bias.fill_(1.0)
+        c.that(torch.equal(model(ids, attention_mask=mask).last_hidden_state, before), "copy_shares",
+               "Changing the adapters of a deep copy changes the original.")
+        changed = other(ids, attention_mask=mask).last_hidden_state
+    c.that(not torch.equal(changed, before), "copy_runs_original",
+           "A deep copy of the network runs the *original's* blocks and adapters: a function that was put on the instance still knows the "
+           "old block. A forward hook gets the block it is called for.")
+    loaded = {key: value + 1 for key, value in other.state_dict().items() if ".adapter." in key}
+    c.that(len(loaded) == 16, "not_in_state_dict", "The adapters are not in the network's state_dict.")
+    blocks = [Pair(), Pair()]
+    expected, h = [block(torch.ones(2, 4), scale=2.0, more="m") for block in blocks], torch.ones(2, 4)
+    insert_adapters(blocks, 4, 3, Low)
+    for block, want in zip(blocks, expected, strict=True):
+        with torch.no_grad():
+            block.adapter.up.bias.fill_(5.0)
+        try:
+            got = block(h, scale=2.0, more="m")
+        except TypeError as error:
+            c.fail("keywords_lost", f"A block that takes keyword arguments stopped with TypeError: {str(error)[:100]}.")
+        except AttributeError as error:
+            c.fail("tuple_lost", f"A block that returns a tuple stopped with AttributeError: {str(error)[:100]}. The adapter acts on the "
+                   "first entry.")
+        c.that(isinstance(got, tuple) and len(got) == 3 and got[1] == "m" and torch.equal(got[2], h), "tuple_lost",
+               "A block that returns a tuple should still do so: the adapter acts on the first entry, the rest is handed on.")
+        c.expect(got[0].detach(), want[0].detach() + 5, what="The first entry of a block that returns a tuple")
+    again = [Pair(), blocks[0]]
+    kept = blocks[0].adapter
+    c.raises(lambda: insert_adapters(again, 4, 3, Low), ValueError, "second_accepted",
+             "A block had an adapter already: raise ValueError. A cell that is run twice would stack adapters, or lose trained ones.")
+    c.that(not hasattr(again[0], "adapter") and again[0].linear.weight.requires_grad and blocks[0].adapter is kept, "changed_before_error",
+           "You raise ValueError, but by then other blocks are changed. Look at all blocks first.")
 ### END HIDDEN TESTS
 
 # %% [markdown]
 # ## 5 · Prompts and prefixes
 #
+# Nothing inside the network needs to change at all: one can train its *input*. **Prompt tuning** [5] puts k learned vectors before
+# the embedded tokens, words from no vocabulary. **Prefix tuning** [6] does so in every layer, with learned keys and values.
+#
 # ### Exercise 7 · `prepend_prompt`
 #
+# Two lines, one of which is usually forgotten: a mask that does not know of the new positions.
+#
+# `prepend_prompt(embeddings, mask, prompt) -> (embeddings, mask)`: embeddings (B, T, D), mask (B, T) with 1 for tokens and 0
+# for padding, prompt (k, D). The result is (B, k + T, D) and (B, k + T): the prompt comes first, in every sequence of the batch,
+# and is attended to. Embeddings and mask keep their dtype whatever that of the prompt is, gradients reach the prompt, and no input
+# is changed.
+#
+# **Difficulty ●○○ · Importance ●●○ · 5 minutes · 8 points**
+#
+# <details><summary>Hint 1</summary>
+#
+# Which value says "look at this position"?
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# `prompt.expand(B, -1, -1)` repeats without copying. Along which dimension do the sequences run?
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# `torch.cat([…, embeddings], dim=1)` and the same with `mask.new_ones(B, k)`. `torch.cat` of float32 and bfloat16 gives float32.
+# </details>
 
 # %% nbgrader={"grade": false, "grade_id": "prepend_prompt", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def prepend_prompt(
@@ -327,18 +1328,100 @@ def prepend_prompt(
 
 # %% nbgrader={"grade": true, "grade_id": "prepend_prompt_check", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 with check("05.prepend_prompt") as c:
-    c.that(True, "placeholder", "")
+    embeddings, prompt = torch.arange(1.0, 13).reshape(2, 3, 2), torch.tensor([[-1.0, -2.0], [-3.0, -4.0]])
+    mask = torch.tensor([[1, 1, 1], [1, 0, 0]])
+    with c.unchanged(embeddings, mask, prompt):
+        result = prepend_prompt(embeddings, mask, prompt)
+    c.that(result is not None, "returns_none", "Your result is None: does your function end in `return …`?")
+    c.that(isinstance(result, tuple | list) and len(result) == 2, "not_a_pair", "Return two tensors: embeddings and mask.")
+    got, got_mask = result
+    both = prompt.expand(2, 2, 2)
+    c.that(tuple(got.shape) != (2, 2), "swapped", "You returned (mask, embeddings); embeddings come first.")
+    c.expect(
+        got,
+        torch.cat([both, embeddings], 1),
+        what="The embeddings",
+        mistakes={
+            "appended": (torch.cat([embeddings, both], 1), "The prompt comes after the tokens; it belongs before them."),
+            "no_prompt": (embeddings, "The embeddings came back as they were."),
+            "along_batch": (torch.cat([prompt[0].expand(2, 3, 2), embeddings]), "You extended the batch. The prompt extends each sequence."),
+            "reversed": (torch.cat([both.flip(1), embeddings], 1), "The vectors of the prompt are in reverse order."),
+            "averaged": (torch.cat([prompt.mean(0).expand(2, 1, 2), embeddings], 1), "You averaged the prompt to one vector; it has k."),
+            "overwritten": (torch.cat([both, embeddings[:, 2:]], 1), "The prompt takes the place of the first tokens; it comes before them."),
+        },
+    )
+    c.expect(
+        got_mask,
+        [[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]],
+        what="The mask",
+        mistakes={
+            "mask_not_extended": (mask, "The mask has its old length: the model gets k positions more than the mask has."),
+            "mask_of_zeros": ([[0, 0, 1, 1, 1], [0, 0, 1, 0, 0]], "The mask hides the prompt: nobody attends to it, it gets no gradient, and "
+                                                                  "nothing is learned. No error would say so."),
+            "mask_appended": ([[1, 1, 1, 1, 1], [1, 0, 0, 1, 1]], "The ones of the mask are at the end, the prompt at the beginning: "
+                                                                  "padding is attended to and part of the prompt is not."),
+            "mask_all_ones": ([[1, 1, 1, 1, 1], [1, 1, 1, 1, 1]], "The mask is one everywhere: the padding is attended to."),
+            "mask_one_longer": ([[1, 1, 1, 1], [1, 1, 0, 0]], "The mask is one longer; the prompt has k vectors."),
+        },
+    )
 
 # %% nbgrader={"grade": true, "grade_id": "prepend_prompt_hidden", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
 # Hidden checks run here when your work is graded: other seeds, shapes and edge cases.
 ### BEGIN HIDDEN TESTS
 with check("05.prepend_prompt") as c:
-    c.that(True, "placeholder", "")
+    torch.manual_seed(1)
+    for rows, tokens, width, k in ((1, 4, 3, 2), (5, 1, 2, 6), (3, 3, 3, 3), (2, 7, 4, 1)):
+        embeddings, prompt = torch.randn(rows, tokens, width), nn.Parameter(torch.randn(k, width))
+        mask = (torch.rand(rows, tokens) < 0.5).long()
+        got, got_mask = prepend_prompt(embeddings, mask, prompt)
+        told = f"For {rows} sequences of {tokens} tokens and a prompt of {k} vectors "
+        c.expect(got.detach(), [[*prompt.tolist(), *row] for row in embeddings.tolist()], what=told + "the embeddings")
+        c.expect(got_mask, [[1] * k + row for row in mask.tolist()], what=told + "the mask")
+        got.sum().backward()
+        c.that(prompt.grad is not None, "no_gradient", "No gradient reaches the prompt: it was detached or copied on the way.")
+        c.expect(prompt.grad, torch.full((k, width), float(rows)), what=told + "the prompt's gradient of the sum of all entries")
+    for kind in (torch.bool, torch.float32, torch.int64, torch.bfloat16):
+        got_mask = prepend_prompt(torch.zeros(2, 3, 4), torch.ones(2, 3, dtype=kind), torch.zeros(2, 4))[1]
+        c.that(got_mask.dtype == kind, "mask_dtype", f"A mask of {kind} came back as {got_mask.dtype}.")
+    got = prepend_prompt(torch.zeros(2, 3, 4, dtype=torch.bfloat16), torch.ones(2, 3), torch.zeros(2, 4))[0]
+    c.that(got.dtype == torch.bfloat16, "dtype", f"Embeddings in bfloat16 with a prompt in float32 came back as {got.dtype}: the next layer "
+                                                 "would fail, or compute everything in float32.")
+    inner = torch.randn(2, 3, 4, requires_grad=True)
+    prepend_prompt(inner, torch.ones(2, 3), torch.zeros(2, 4))[0].sum().backward()
+    c.that(inner.grad is not None and (inner.grad == 1).all(), "no_gradient_embeddings", "Gradients no longer reach the embeddings.")
+    with torch.device("meta"):
+        got, got_mask = prepend_prompt(torch.zeros(2, 3, 4), torch.ones(2, 3), torch.zeros(2, 4))
+    try:
+        got_mask = prepend_prompt(torch.zeros(2, 3, 4, device="meta"), torch.ones(2, 3, device="meta"), torch.zeros(2, 4, device="meta"))[1]
+    except RuntimeError as error:
+        c.fail("wrong_device", f"With all inputs on another device: {str(error)[:100]}. Make the new part of the mask where the mask is.")
+    c.that(got_mask.device.type == "meta", "wrong_device", "The mask came back on another device.")
 ### END HIDDEN TESTS
 
 # %% [markdown]
 # ### Exercise 8 · `prefix_attention`
 #
+# Attention with a few more positions to look at, whose keys and values are learned. See what that can change, and what not.
+#
+# $$\mathrm{softmax}\!\left(\frac{q\,[P_k; K]^T}{\sqrt d}\right) [P_v; V]$$
+#
+# `prefix_attention(q, k, v, pk, pv)`: q (B, H, T, d), k and v (B, H, S, d), prefix pk and pv (H, P, d), one for all
+# sequences of the batch and another one for each head. Returns (B, H, T, d). There is **one** softmax over all P + S positions.
+#
+# **Difficulty ●●○ · Importance ●●○ · 8 minutes · 10 points**
+#
+# <details><summary>Hint 1</summary>
+#
+# The queries stay as they are; only what they look at becomes longer.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# `pk.expand(B, -1, -1, -1)` has the shape of k but for its length. Which dimension is the length?
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# After `torch.cat([…, k], dim=2)` it is attention as ever: by hand, or by `F.scaled_dot_product_attention(q, keys, values)`.
+# </details>
 
 # %% nbgrader={"grade": false, "grade_id": "prefix_attention", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def prefix_attention(
@@ -359,20 +1442,148 @@ def prefix_attention(
 
 # %% nbgrader={"grade": true, "grade_id": "prefix_attention_check", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 with check("05.prefix_attention") as c:
-    c.that(True, "placeholder", "")
+    torch.manual_seed(0)
+    q, k, v = torch.randn(2, 2, 3, 4), torch.randn(2, 2, 5, 4), torch.randn(2, 2, 5, 4)
+    pk, pv = torch.randn(2, 1, 4), torch.randn(2, 1, 4)
+    with c.unchanged(q, k, v, pk, pv):
+        got = prefix_attention(q, k, v, pk, pv)
+    c.that(got is not None, "returns_none", "Your result is None: does your function end in `return …`?")
+
+    def attention(q, k, v, scale=0.5):  # 1/√d for d = 4
+        return (scale * q @ k.mT).softmax(-1) @ v
+
+    # One softmax over both is a mixture: share λ of the softmax on the prefix, 1 − λ on the sequence.
+    on_prefix, on_rest = ((0.5 * q @ keys.mT).exp().sum(-1, keepdim=True) for keys in (pk, k))
+    share = on_prefix / (on_prefix + on_rest)
+    alone, prefix = attention(q, k, v), attention(q, pk, pv)
+    keys, values = (torch.cat([p.expand(2, 2, 1, 4), x], 2) for p, x in ((pk, k), (pv, v)))
+    c.expect(
+        got,
+        (1 - share) * alone + share * prefix,
+        what="The result",
+        mistakes={
+            "prefix_ignored": (alone, "The prefix has no effect."),
+            "prefix_only": (prefix, "You attend to the prefix only."),
+            "two_softmaxes": (alone + prefix, "You added two attentions, each with a softmax of its own. There is one softmax, so prefix "
+                                              "and sequence compete."),
+            "half_and_half": ((alone + prefix) / 2, "You averaged two attentions. How much the prefix weighs is for the queries to decide."),
+            "prefix_unweighted": (alone + share * prefix, "The prefix gets its share, but the sequence keeps all of its own: the weights "
+                                                          "add up to more than 1."),
+            "no_scale": (attention(q, keys, values, 1.0), "The scores lack 1/√d."),
+            "scaled_by_d": (attention(q, keys, values, 0.25), "You divide by d; attention divides by √d."),
+            "scaled_by_length": (attention(q, keys, values, 1 / math.sqrt(6)), "You divide by the root of the number of positions; it is the "
+                                                                              "root of d, the width of a head."),
+            "scaled_twice": (attention(q / 2, keys, values), "You scale twice: F.scaled_dot_product_attention does it by itself."),
+            "keys_and_values_swapped": ((1 - (s := (0.5 * q @ pv.mT).exp() / ((0.5 * q @ pv.mT).exp() + on_rest))) * alone + s * attention(
+                q, pv, pk), "pk and pv are exchanged."),
+            "keys_as_values": ((1 - share) * alone + share * attention(q, pk, pk), "You use pk as the prefix's values too; these are pv."),
+            "prefix_added": (attention(q, k + pk, v + pv), "You added the prefix to keys and values. It comes before them, as further positions."),
+            "softmax_over_queries": ((0.5 * q @ keys.mT).softmax(-2) @ values, "The softmax runs over the queries; it runs over the positions "
+                                                                               "that are looked at."),
+            "one_head": (attention(q, torch.cat([pk[:1].expand(2, 2, 1, 4), k], 2), torch.cat([pv[:1].expand(2, 2, 1, 4), v], 2)),
+                         "All heads get the prefix of the first one. The first dimension of pk is the head."),
+            "heads_as_batch": (attention(q, torch.cat([pk[:, None].expand(2, 2, 1, 4), k], 2),
+                                         torch.cat([pv[:, None].expand(2, 2, 1, 4), v], 2)),
+                               "The prefix of head i went to sequence i. The first dimension of pk is the head, not the batch."),
+            "values_reversed": ((0.5 * q @ keys.mT).softmax(-1) @ torch.cat([v, pv.expand(2, 2, 1, 4)], 2),
+                                "The prefix comes first among the keys and last among the values: each key then points to another "
+                                "position's value."),
+        },
+    )
 
 # %% nbgrader={"grade": true, "grade_id": "prefix_attention_hidden", "locked": true, "points": 6, "schema_version": 3, "solution": false, "task": false}
 # Hidden checks run here when your work is graded: other seeds, shapes and edge cases.
 ### BEGIN HIDDEN TESTS
 with check("05.prefix_attention") as c:
-    c.that(True, "placeholder", "")
+    torch.manual_seed(1)
+    for rows, heads, queries, length, prefix, width in ((1, 3, 4, 4, 2, 8), (3, 1, 1, 6, 5, 2), (2, 4, 5, 1, 3, 16), (4, 4, 4, 4, 4, 4)):
+        q, k, v = (torch.randn(rows, heads, n, width, dtype=torch.float64) for n in (queries, length, length))
+        pk, pv = (nn.Parameter(torch.randn(heads, prefix, width, dtype=torch.float64)) for _ in "kv")
+        got = prefix_attention(q, k, v, pk, pv)
+        told = f"With {rows} sequences, {heads} heads, {queries} queries, {length} positions, a prefix of {prefix} and width {width} "
+        weights = [(q @ x.mT / math.sqrt(width)).exp() for x in (pk, k)]
+        want = (weights[0] @ pv + weights[1] @ v) / sum(w.sum(-1, keepdim=True) for w in weights)
+        c.expect(got, want, what=told + "the result", tol=1e-9)
+        c.that(got.dtype == torch.float64, "dtype", "All inputs are float64 and the result is not.")
+        got.square().sum().backward()
+        c.that(all(p.grad is not None and p.grad.any() for p in (pk, pv)), "no_gradient", "No gradient reaches the prefix.")
+    again = prefix_attention(q, k, v, pk.flip(1), pv.flip(1))
+    c.expect(again, got, what="With the prefix in another order the result, which does not depend on it,", tol=1e-9)
+    hidden = prefix_attention(q.abs(), k, v, torch.full_like(pk, -1e4), pv)
+    c.expect(hidden, (q.abs() @ k.mT / 2).softmax(-1) @ v, what="With a prefix that no query likes, the result, which is plain attention,", tol=1e-9)
+    loud = prefix_attention(q.abs().float(), k.float(), v.float(), torch.full_like(pk, 1e3).float(), pv.float())
+    c.that(loud.isfinite().all(), "overflow", "With large scores your result is not finite: exp overflows. softmax subtracts the maximum first.")
+    c.expect(loud, pv.float().mean(1, keepdim=True).expand(4, 4, 4, 4), what="With a prefix that all queries like, the result, its mean value,", tol=1e-4)
+    none = prefix_attention(q, k, v, pk[:, :0], pv[:, :0])
+    c.expect(none, (q @ k.mT / 2).softmax(-1) @ v, what="With an empty prefix the result, which is plain attention,", tol=1e-9)
 ### END HIDDEN TESTS
+
+# %% [markdown]
+# The check used what He et al. [8] point out: one softmax over both is a **mixture**,
+#
+# $$\mathrm{prefix\_attention} = (1 - λ)\,\mathrm{attention}(q, K, V) + λ\,\mathrm{attention}(q, P_k, P_v),$$
+#
+# where λ is the share of the softmax that falls on the prefix. So a prefix cannot change *where else* a query looks: among the
+# tokens the pattern stays the same, all of it shrinks by 1 − λ, and something is added. The second term looks like an adapter's: P_k in the
+# place of `down`, P_v of `up`, and a softmax between them.
+
+# %% tags=["experiment", "nbval-check-output"]
+torch.manual_seed(0)
+q, k, pk = torch.randn(1, 1, 1, 8), torch.randn(1, 1, 6, 8), torch.randn(1, 2, 8)
+eye = torch.eye(8)  # with unit vectors as values, the result shows where the query looks
+weights = prefix_attention(q, k, eye[None, None, 2:], pk, eye[None, :2])[0, 0, 0]
+before = (q @ k.mT / math.sqrt(8)).softmax(-1)[0, 0, 0]
+print("share on the prefix: ", f"{weights[:2].sum():.2f}")
+print("pattern without it:  ", " ".join(f"{w:.2f}" for w in before))
+print("with it, rescaled:   ", " ".join(f"{w:.2f}" for w in weights[2:] / weights[2:].sum()))
+
+# %% [markdown]
+# A practical trap with prompts and prefixes: positions. A prompt of k tokens moves all others k places on; `[CLS]` is at position k then.
+# `peft` shifts the positions under a prefix on BERT, too, so that it agrees with your function only if you do the same.
 
 # %% [markdown]
 # ## 6 · The library
 #
+# `peft` does all of this in three lines, and three things go wrong with them:
+#
+# - **Names.** `target_modules` are looked up in the model, and every architecture calls its layers differently. Names copied
+#   from a LLaMA recipe, or from the same model in an older release, match nothing; here `peft` raises an error.
+#
+#   | model (transformers 5) | query and value | new head |
+#   | --- | --- | --- |
+#   | BERT | `query`, `value` | `classifier` |
+#   | DistilBERT | `q_lin`, `v_lin` | `pre_classifier`, `classifier` |
+#   | ViT | `q_proj`, `v_proj` (older releases: `query`, `value`) | `classifier` |
+# - **The head.** `peft` freezes all but the LoRA, a new random head included, unless it is told of it: `task_type=TaskType.SEQ_CLS` adds the
+#   `classifier` to `modules_to_save`. There is no task type for images; there `modules_to_save` has to be named.
+# - **The call.** `SEQ_CLS` also wraps the model's `forward` in one for texts, whose first argument is `input_ids`. With images as first
+#   argument it fails.
+#
 # ### Exercise 9 · `attach_lora`
 #
+# LoRA on queries and values, with a head that trains, for the three architectures of this course.
+#
+# `attach_lora(model, r=8, lora_alpha=16) -> PeftModel`: BERT and DistilBERT for sequence classification, and ViT for image
+# classification, also where it is inside another module as the course's own is. The result is called just as the model was: `(ids,
+# attention_mask=…)` or `(images)`. LoRA is on the queries and values of every layer and nowhere else; LoRA and head train (for DistilBERT
+# both of its layers), all else is frozen. Any other model, a bare encoder without `classifier` included, is a `ValueError`.
+#
+# **Difficulty ●●○ · Importance ●●● · 10 minutes · 12 points**
+#
+# <details><summary>Hint 1</summary>
+#
+# Do not ask for the class of the model but for the names of its linear layers, `name.rpartition(".")[2]`.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# `LoraConfig(r=…, lora_alpha=…, target_modules=[…], modules_to_save=["classifier"])`. `modules_to_save` also catches names that *end*
+# in what you give.
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# Loop over the three pairs of names; if both, and `classifier`, are among the names of the linear layers, return
+# `get_peft_model(model, config)`. After the loop, raise.
+# </details>
 
 # %% nbgrader={"grade": false, "grade_id": "attach_lora", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def attach_lora(model: nn.Module, r: int = 8, lora_alpha: float = 16) -> PeftModel:
@@ -398,14 +1609,157 @@ def attach_lora(model: nn.Module, r: int = 8, lora_alpha: float = 16) -> PeftMod
 
 # %% nbgrader={"grade": true, "grade_id": "attach_lora_check", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 with check("05.attach_lora") as c:
-    c.that(True, "placeholder", "")
+    torch.manual_seed(0)
+    bert = BertForSequenceClassification(BertConfig(vocab_size=20, hidden_size=8, num_hidden_layers=2, num_attention_heads=2,
+                                                    intermediate_size=16, max_position_embeddings=8))
+    distilbert = DistilBertForSequenceClassification(DistilBertConfig(vocab_size=20, dim=8, n_layers=2, n_heads=2, hidden_dim=16,
+                                                                      max_position_embeddings=8))
+    vit = ViTForImageClassification(ViTConfig(hidden_size=8, num_hidden_layers=2, num_attention_heads=2, intermediate_size=16,
+                                              image_size=8, patch_size=4, num_channels=1))
+    ids, images = torch.randint(20, (2, 5)), torch.randn(2, 1, 8, 8)
+    # Two layers, query and value, r (8 + 8) each: 4 · 16 r. The head: 8·2 + 2 = 18, for DistilBERT 8·8 + 8 more.
+    for kind, model, x, head in (("BERT", bert, ids, 18), ("DistilBERT", distilbert, ids, 18 + 72), ("ViT", vit, images, 18)):
+        before = model.eval()(x).logits
+        try:
+            tuned = attach_lora(model, r=3, lora_alpha=12)
+        except ValueError as error:
+            c.that("arget modules" not in str(error), "targets_not_found", f"On a {kind} peft did not find your target modules. "
+                   "Print the names of the model's linear layers; the architectures differ.")
+            c.fail("known_refused", f"On a {kind} for classification your function stopped with ValueError: {str(error)[:100]}")
+        c.that(tuned is not None, "returns_none", "Your result is None: does your function end in `return …`?")
+        c.that(isinstance(tuned, PeftModel), "not_a_peft_model", f"Return the PeftModel; yours is a {type(tuned).__name__}.")
+        trained = {name: p.numel() for name, p in tuned.named_parameters() if p.requires_grad}
+        lora = {name: size for name, size in trained.items() if "lora_" in name}
+        rest = sum(trained.values()) - sum(lora.values())
+        c.expect(
+            sum(lora.values()),
+            4 * 16 * 3,
+            what=f"The number of LoRA parameters on a {kind} with r = 3",
+            mistakes={
+                "rank_ignored": (4 * 16 * 8, f"On a {kind} the LoRA has rank 8, the default, and not the r that was given."),
+                "query_only": (2 * 16 * 3, f"On a {kind} only half of the places got a LoRA: query and value were asked."),
+                "key_too": (6 * 16 * 3, f"On a {kind} three places a layer got a LoRA: query and value were asked, without the key."),
+                "attention_all": (8 * 16 * 3, f"On a {kind} four places a layer got a LoRA: query and value were asked."),
+                "mlp_too": (8 * 16 * 3 + 4 * 24 * 3, f"On a {kind} every linear layer of the encoder got a LoRA."),
+                "lora_frozen": (0, f"On a {kind} no LoRA parameter trains."),
+            },
+        )
+        c.that(rest, "head_frozen", f"On a {kind} the new head is frozen: it stays random, and the LoRA learns to serve a random head. "
+                                    "peft has to be told: task_type for texts, or modules_to_save.")
+        c.that(rest != 18 or head == 18, "pre_classifier_frozen", "DistilBERT's head has two layers, and pre_classifier is frozen.")
+        c.that(rest < 100, "base_trains", f"On a {kind} {rest} parameters besides the LoRA train; the head has {head}.")
+        c.expect(rest, head, what=f"On a {kind} the number of trainable parameters besides the LoRA")
+        scales = {part.scaling["default"] for part in tuned.modules() if hasattr(part, "scaling") and "default" in getattr(part, "scaling", {})}
+        c.that(scales == {4.0}, "alpha_ignored", f"On a {kind} the update is scaled by {min(scales, default=None)}; with lora_alpha = 12 and "
+                                                 "r = 3 it is 4.")
+        try:
+            after = tuned.eval()(x).logits
+        except Exception as error:
+            c.fail("call_changed", f"Called as the {kind} was, the result stops with {type(error).__name__}: {str(error)[:80]}. With the task type "
+                   "SEQ_CLS the first argument is taken for input_ids, which images are not.")
+        c.expect(after, before, what=f"A new LoRA changes nothing at first; the output of a {kind}")
 
 # %% nbgrader={"grade": true, "grade_id": "attach_lora_hidden", "locked": true, "points": 7, "schema_version": 3, "solution": false, "task": false}
 # Hidden checks run here when your work is graded: other seeds, shapes and edge cases.
 ### BEGIN HIDDEN TESTS
 with check("05.attach_lora") as c:
-    c.that(True, "placeholder", "")
+    class Wrapper(nn.Module):
+        """A model that holds another one, as the course's ViT is."""
+
+        def __init__(self, model):
+            super().__init__()
+            self.model = model
+
+        def forward(self, images):
+            return self.model(pixel_values=images)
+
+    torch.manual_seed(1)
+    tiny = dict(hidden_size=12, num_hidden_layers=3, num_attention_heads=3, intermediate_size=8, num_labels=4)
+    bert_config = BertConfig(vocab_size=20, max_position_embeddings=8, **tiny)
+    ids, images, labels = torch.randint(20, (6, 5)), torch.randn(6, 1, 8, 8), torch.tensor([0, 1, 2, 3, 0, 1])
+    mask = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]] * 3)
+    for unknown in (nn.Sequential(nn.Linear(2, 2)), BertModel(bert_config), nn.TransformerEncoderLayer(8, 2, 8)):
+        c.raises(lambda m=unknown: attach_lora(m), ValueError, "unknown_accepted",
+                 f"A {type(unknown).__name__} is none of the three kinds of classifiers: raise ValueError.")
+    c.that(all(p.requires_grad for p in unknown.parameters()), "frozen_before_error", "You raise ValueError, but the model is frozen by then.")
+    cases = (
+        (BertForSequenceClassification(bert_config), ids, {"attention_mask": mask}, ("query", "value")),
+        (DistilBertForSequenceClassification(DistilBertConfig(vocab_size=20, dim=12, n_layers=3, n_heads=3, hidden_dim=8, num_labels=4,
+                                                              max_position_embeddings=8)), ids, {"attention_mask": mask}, ("q_lin", "v_lin")),
+        (Wrapper(ViTForImageClassification(ViTConfig(image_size=8, patch_size=4, num_channels=1, **tiny))), images, {}, ("q_proj", "v_proj")),
+    )
+    for model, x, more, targets in cases:
+        kind = "a ViT inside another module" if isinstance(model, Wrapper) else f"a {type(model).__name__}"
+        before = model.eval()(x, **more).logits.detach()
+        try:
+            tuned = attach_lora(model)
+        except ValueError as error:
+            c.fail("known_refused", f"On {kind} your function stopped with ValueError: {str(error)[:100]}")
+        wrapped = {name for name, part in tuned.named_modules() if hasattr(part, "lora_A")}
+        c.that(len(wrapped) == 6 and all(name.endswith(targets) for name in wrapped), "wrong_places",
+               f"On {kind} with three layers, LoRA should be on 6 layers called {' and '.join(targets)}; yours is on {len(wrapped)}.")
+        layers = [part for part in tuned.modules() if hasattr(part, "lora_A")]
+        c.that(all(part.r["default"] == 8 and part.scaling["default"] == 2.0 for part in layers), "defaults",
+               "Left out, r is 8 and lora_alpha 16.")
+        start = {name: p.detach().clone() for name, p in tuned.named_parameters()}
+        optimizer = torch.optim.SGD(tuned.parameters(), lr=0.5)
+        for _ in range(3):
+            optimizer.zero_grad()
+            F.cross_entropy(tuned(x, **more).logits, labels).backward()
+            optimizer.step()
+        moved = {name for name, p in tuned.named_parameters() if not torch.equal(p, start[name])}
+        c.that(any("classifier" in name for name in moved), "head_frozen", f"On {kind} the head has not moved in three steps.")
+        c.that(all("lora_" in name or "classifier" in name for name in moved), "base_trains",
+               f"On {kind} more than LoRA and head moved in three steps, such as {min(moved - {n for n in moved if 'lora_' in n}, default='')}.")
+        c.that(sum("lora_" in name for name in moved) == 12, "lora_frozen", f"On {kind} some factors of the LoRA have not moved in three steps.")
+        tuned.eval()
+        with torch.no_grad():
+            with tuned.disable_adapter():
+                c.expect(tuned(x, **more).logits, before, what=f"On {kind} with the LoRA switched off, the output")
+            trained = tuned(x, **more).logits
+            c.expect(tuned.merge_and_unload()(x, **more).logits, trained, what=f"On {kind} the merged model's output", tol=1e-4)
 ### END HIDDEN TESTS
+
+# %% [markdown]
+# ### Many adapters, one backbone
+#
+# An adapter is small enough to keep one per customer, language or domain, and to switch between them in a running process. Here the
+# course's text encoder with two of them (made by hand, not trained):
+
+# %% tags=["experiment", "nbval-check-output"]
+import tempfile
+from pathlib import Path
+
+from course_utils.backbones import load_text
+
+model, tokenizer = load_text(task="classification")
+batch = tokenizer(["the plot was dull", "the screen is bright"], return_tensors="pt", padding=True)
+with torch.no_grad():
+    base = model(**batch).logits
+    tuned = attach_lora(model)
+    tuned.add_adapter("second", tuned.peft_config["default"])
+    for name, p in tuned.named_parameters():
+        if "lora_B" in name:
+            nn.init.normal_(p, std=0.1)
+    outputs = {}
+    for name in ("default", "second", "default"):
+        tuned.set_adapter(name)
+        outputs.setdefault(name, []).append(tuned(**batch).logits)
+    with tuned.disable_adapter():
+        off = tuned(**batch).logits
+    print("the two differ:            ", not torch.allclose(outputs["default"][0], outputs["second"][0]))
+    print("back again, bit by bit:    ", torch.equal(*outputs["default"]))
+    print("switched off = base, too:  ", torch.equal(off, base))
+    merged = tuned.merge_and_unload()
+    gap = (merged(**batch).logits - outputs["default"][0]).abs().max()
+    print("merged = LoRA to 1e-5:     ", bool(gap < 1e-5))
+    print("parameters: base and merged", sum(p.numel() for p in merged.parameters()), "as before:",
+          sum(p.numel() for p in merged.parameters()) == sum(p.numel() for p in load_text(task="classification")[0].parameters()))
+
+# %% [markdown]
+# Switched off, the base is back exactly. That is what "LoRA does not forget" means: the weights that know the source task are still there.
+# While the adapter is **on**, the network may have forgotten as much as any other (lesson 04 measures it). And merging ends the exactness:
+# to merge and subtract again leaves rounding errors, so keep the base if you want it back.
 
 # %% [markdown]
 # ## 7 · The experiment: what do rank, method and mixture change?
@@ -413,6 +1767,7 @@ with check("05.attach_lora") as c:
 # %% tags=["experiment", "protocol"]
 import functools
 import tempfile
+import time
 from pathlib import Path
 
 from safetensors.torch import save_file
@@ -430,14 +1785,16 @@ from course_utils.records import record_frame
 from course_utils.settings import pick, seed_everything
 from course_utils.training import evaluate, fit
 
-STEPS, BATCH, N = 100, 16, 200
+STEPS, BATCH, N = 80, 16, 200
 RANKS = (1, 2, 4, 8, 16, 32, 64)
 QUERY_VALUE = r"attention\.self\.(query|value)$"
 
 
 def samples(domain: str, flips: bool, part: str, n: int, seed: int) -> dict:
-    """n labeled reviews as texts and labels."""
-    return take(load_reviews(domain, part, flips=flips), n, seed)[:]
+    """n labeled reviews as texts and labels, in the order of their lengths, which saves padding."""
+    rows = take(load_reviews(domain, part, flips=flips), n, seed)[:]
+    order = sorted(range(n), key=lambda i: len(rows["text"][i]))
+    return {column: [values[i] for i in order] for column, values in rows.items()}
 
 
 def repeated(labeled: DataLoader, steps: int, batch: int, seed: int) -> DataLoader:
@@ -578,12 +1935,182 @@ def run_digits(seed: int, method: str, n: int, lr: float | None, part: str = "te
     found = evaluate(model, array_loader((x_scored - mean) / std, y_scored, 400))["accuracy"]
     return {"accuracy": found, "trainable": sum(p.numel() for p in model.parameters() if p.requires_grad)}
 
+
+def matrices(model: nn.Module) -> dict[str, nn.Parameter]:
+    """All matrices of the encoder, the tables of embeddings among them; not the head."""
+    body = {"embeddings": model.bert.embeddings, "encoder": model.bert.encoder}
+    return {f"{part}.{name}": p for part, module in body.items() for name, p in module.named_parameters() if p.ndim == 2}
+
+
+def run_truncation(seed: int, gap: str, lr: float, steps: int = STEPS, kept=(0, 1, 2, 4, 8, 16, 128)) -> list[dict]:
+    """Fine-tune everything, then keep only the best approximation of rank k of each matrix's change.
+
+    Biases, norms and head stay as trained. "shrunk" is the control: the whole change of each matrix, shortened to the
+    length of its approximation. `norm_share` is the share of the squared length that is kept, over all matrices.
+    """
+    model, batches, scored = start(gap, seed, "test", steps)
+    before = {name: p.detach().clone() for name, p in matrices(model).items()}
+    train(model, batches, lr, seed)
+    changes = {name: torch.linalg.svd(p.detach() - before[name], full_matrices=False) for name, p in matrices(model).items()}
+    whole, rows = sum(s.square().sum() for _, s, _ in changes.values()), []
+    for k in kept:
+        share = (sum(s[:k].square().sum() for _, s, _ in changes.values()) / whole).item()
+        for kind in ("truncated", "shrunk"):
+            if kind == "shrunk" and k not in (1, 2, 4, 8):
+                continue
+            with torch.no_grad():
+                for name, p in matrices(model).items():
+                    u, s, v = changes[name]
+                    shorter = s * s[:k].norm() / s.norm().clamp_min(1e-12) if kind == "shrunk" else torch.where(
+                        torch.arange(len(s)) < k, s, 0.0
+                    )
+                    p.copy_(before[name] + (u * shorter) @ v)
+            rows.append({"kind": kind, "k": k, "accuracy": evaluate(model, scored)["accuracy"], "norm_share": share})
+    return rows
+
+
+MIXES = {
+    "base": (0.0, 0.0), "films": (1.0, 0.0), "gadgets": (0.0, 1.0), "0.7 films + 0.3 gadgets": (0.7, 0.3),
+    "0.7 films": (0.7, 0.0), "0.3 gadgets": (0.0, 0.3), "films + gadgets": (1.0, 1.0),
+}
+
+
+def run_composition(seed: int, flips: bool, lr: float, head_lr: float, steps: int = STEPS, n_test: int = 500) -> list[dict]:
+    """One LoRA for films, one for gadgets, one for both, all under one frozen head; then mixtures of the first two.
+
+    The head learned restaurant reviews on the pretrained encoder, so that the updates have a common language.
+    """
+    seed_everything(seed)
+    base, tokenizer = load_text(task="classification")
+
+    def learn(model, reviews, rate):
+        train(model, repeated(text_loader(reviews, tokenizer), steps, BATCH, seed), rate, seed)
+
+    restaurants = samples("restaurants", False, "train", N, seed)
+    learn(prepare(base, "probe", None), restaurants, head_lr)
+    base.requires_grad_(False)
+    reviews = {domain: samples(domain, flips, "train", N, seed) for domain in ("films", "gadgets")}
+    reviews["union"] = {column: [*reviews["films"][column], *reviews["gadgets"][column]] for column in ("text", "label")}
+    models = {}
+    for task, labeled in reviews.items():
+        models[task] = copy.deepcopy(base)
+        names = inject_lora(models[task].bert.encoder, QUERY_VALUE, 8, 16, LoRALinear)
+        learn(models[task], labeled, lr)
+    loras = {task: [models[task].bert.encoder.get_submodule(name) for name in names] for task in ("films", "gadgets")}
+    tests = {
+        domain: text_loader(samples(domain, flips, "test", n_test, 0), tokenizer, batch_size=100)
+        for domain in ("films", "gadgets")
+    }
+    rows = []
+    for mix, weights in [*MIXES.items(), ("union", None)]:
+        model = models["union"] if mix == "union" else copy.deepcopy(base)
+        for name, *parts in zip(names, *loras.values(), strict=True) if weights else ():
+            linear = model.bert.encoder.get_submodule(name)
+            with torch.no_grad():
+                linear.weight.copy_(compose_deltas(linear.weight, [(p.A, p.B, 16) for p in parts], list(weights)))
+        found = {domain: evaluate(model, loader)["accuracy"] for domain, loader in tests.items()}
+        rows.append({"mix": mix, **found, "both": sum(found.values()) / 2})
+    return rows
+
+
+def run_one_backbone(seed: int, lr: float, steps: int = 10) -> dict:
+    """Three tasks on one backbone by peft: what is left when they are switched off or merged, and their sizes."""
+    seed_everything(seed)
+    model, tokenizer = load_text(task="classification")
+    batch = next(iter(text_loader(samples("hotels", False, "test", 100, 0), tokenizer, batch_size=100)))
+    batch.pop("labels")
+    with torch.no_grad():
+        untouched = model(**batch).logits
+    tasks = attach_lora(model)
+    config = tasks.peft_config["default"]
+    for domain in ("films", "gadgets", "restaurants"):
+        tasks.add_adapter(domain, config)
+        tasks.set_adapter(domain)
+        labeled = text_loader(samples(domain, False, "train", N, seed), tokenizer)
+        train(tasks, repeated(labeled, steps, BATCH, seed), lr, seed)
+    tasks.eval()
+    with torch.no_grad():
+        active = tasks(**batch).logits
+        with tasks.disable_adapter():
+            off = tasks(**batch).logits
+        with tempfile.TemporaryDirectory() as folder:
+            tasks.save_pretrained(folder, selected_adapters=["films"])
+            size = sum(file.stat().st_size for file in Path(folder).rglob("*.safetensors"))
+        merged = tasks.merge_and_unload()(**batch).logits
+    return {
+        "off": (off - untouched).abs().max().item(), "merged": (merged - active).abs().max().item(),
+        "active": (active - untouched).abs().max().item(), "task_bytes": size,
+        "backbone_bytes": sum(p.numel() * p.element_size() for p in merged.bert.parameters()),
+    }
+
+
+def run_time(seed: int, rounds: int = 40, batch: int = 32) -> list[dict]:
+    """Milliseconds of an optimizer step and of a forward pass, medians of rounds in which all methods take turns."""
+    seed_everything(seed)
+    calls = {}
+    for method, r in (("full", None), ("probe", None), ("lora", 8), ("adapter", 8), ("prompt", 10), ("prefix", 10)):
+        model, tokenizer = load_text(task="classification")
+        texts = text_loader(samples("films", False, "test", batch, seed), tokenizer, batch_size=batch)
+        inputs = next(iter(texts))
+        model = prepare(model, method, r)
+        optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-4)
+
+        def step(model=model, optimizer=optimizer):
+            F.cross_entropy(model(**inputs).logits, inputs["labels"]).backward()
+            optimizer.step()
+            optimizer.zero_grad()
+
+        calls["step", method] = step
+        calls["forward", method] = functools.partial(forward, model.eval(), inputs)
+        if method == "lora":
+            merged = copy.deepcopy(model)
+            for name, module in list(merged.named_modules()):
+                if isinstance(module, LoRALinear):
+                    parent, _, child = name.rpartition(".")
+                    setattr(merged.get_submodule(parent), child, module.merged())
+            calls["forward", "lora, merged"] = functools.partial(forward, merged.eval(), inputs)
+    spent = {key: [] for key in calls}
+    for _ in range(rounds):
+        for key, call in calls.items():
+            began = time.perf_counter()
+            call()
+            spent[key].append(1000 * (time.perf_counter() - began))
+    return [{"what": what, "method": method, "ms": float(np.median(ms))} for (what, method), ms in spent.items()]
+
+
+def forward(model: nn.Module, inputs: dict) -> None:
+    with torch.no_grad():
+        model(**{name: value for name, value in inputs.items() if name != "labels"})
+
 # %% [markdown]
 # ## What to remember
 #
 # | idea | in one line |
 # | --- | --- |
+# | LoRA | W + (α/r) B A: B starts at zero, A does not; the base is frozen, its bias too |
+# | scale | α/r belongs into the state_dict, or a checkpoint computes something else |
+# | merging | exact, and free at inference |
+# | size | r (d_in + d_out) per matrix; check counts you read |
+# | several updates | add products, not factors: mixed factors have cross terms (`"cat"`, not `"linear"`) |
+# | adapter | exactly the identity at the start, and a gradient that reaches it: `up` zero, `down` random |
+# | closures | a function looks its variables up when it is called; a hook gets its block |
+# | residual | once |
+# | prompt | the mask grows with it |
+# | prefix | a mixture: it cannot change where else a query looks |
+# | `peft` | names that exist, a head that trains, a call that still fits |
+# | fast paths | train mode without dropout, eval mode and the merged model must agree |
 #
 # ## References
 #
 # 1. E. J. Hu et al. LoRA: Low-Rank Adaptation of Large Language Models. ICLR 2022.
+# 2. A. Aghajanyan, S. Gupta, L. Zettlemoyer. Intrinsic Dimensionality Explains the Effectiveness of Language Model
+#    Fine-Tuning. ACL 2021.
+# 3. N. Houlsby et al. Parameter-Efficient Transfer Learning for NLP. ICML 2019.
+# 4. J. Pfeiffer, A. Kamath, A. Rücklé, K. Cho, I. Gurevych. AdapterFusion: Non-Destructive Task Composition for Transfer
+#    Learning. EACL 2021.
+# 5. B. Lester, R. Al-Rfou, N. Constant. The Power of Scale for Parameter-Efficient Prompt Tuning. EMNLP 2021.
+# 6. X. L. Li, P. Liang. Prefix-Tuning: Optimizing Continuous Prompts for Generation. ACL 2021.
+# 7. T. Dettmers, A. Pagnoni, A. Holtzman, L. Zettlemoyer. QLoRA: Efficient Finetuning of Quantized LLMs. NeurIPS 2023.
+# 8. J. He, C. Zhou, X. Ma, T. Berg-Kirkpatrick, G. Neubig. Towards a Unified View of Parameter-Efficient Transfer Learning.
+#    ICLR 2022. Section 3.1.
+# 9. D. Biderman et al. LoRA Learns Less and Forgets Less. Transactions on Machine Learning Research, 2024.
