@@ -34,6 +34,7 @@
 # here* included.
 
 # %% tags=["setup"]
+import contextlib
 import copy
 import math
 import re
@@ -604,10 +605,8 @@ with check("05.inject_lora") as c:
     want = {f"distilbert.transformer.layer.{i}.attention.{name}" for i in (0, 2) for name in ("q_lin", "v_lin")}
     c.that(lows(model) == want, "full_name", "The pattern is searched in the whole dotted name, so that it can choose layers by number.")
     c.expect(model(ids).logits, before, what="With updates of zero, the model's output")
-    try:
+    with contextlib.suppress(ValueError):
         inject_lora(model, r"q_lin", 1, 1, Low)
-    except ValueError:
-        pass
     c.that(not any(isinstance(part.base, Low) for part in model.modules() if isinstance(part, Low))
            and not any(".base." in name for name in lows(model)), "nested",
            "A second call put a LoRA into a LoRA: the inner linear layer's name matches as well. A cell run twice does that.")
@@ -898,8 +897,8 @@ for name, guess in my_prediction.items():
     print(f"{name:11}  off by {gap:.2f} · predicted {guess}")
 
 # %% [markdown]
-# "linear" is a different update, not a cheaper one: the cross terms are as large as the terms themselves. It is exact in one case
-# only, when the two share one of their factors.
+# "linear" is another update: its cross terms put it off by more than half the size of the change. "cat" is the formula, and so is
+# "svd" with rank to spare.
 
 # %% [markdown]
 # ## 4 · Adapters
@@ -1649,7 +1648,7 @@ with check("05.attach_lora") as c:
         c.that(rest != 18 or head == 18, "pre_classifier_frozen", "DistilBERT's head has two layers, and pre_classifier is frozen.")
         c.that(rest < 100, "base_trains", f"On a {kind} {rest} parameters besides the LoRA train; the head has {head}.")
         c.expect(rest, head, what=f"On a {kind} the number of trainable parameters besides the LoRA")
-        scales = {part.scaling["default"] for part in tuned.modules() if hasattr(part, "scaling") and "default" in getattr(part, "scaling", {})}
+        scales = {part.scaling["default"] for part in tuned.modules() if hasattr(part, "lora_A")}
         c.that(scales == {4.0}, "alpha_ignored", f"On a {kind} the update is scaled by {min(scales, default=None)}; with lora_alpha = 12 and "
                                                  "r = 3 it is 4.")
         try:
@@ -1711,7 +1710,8 @@ with check("05.attach_lora") as c:
         c.that(any("classifier" in name for name in moved), "head_frozen", f"On {kind} the head has not moved in three steps.")
         c.that(all("lora_" in name or "classifier" in name for name in moved), "base_trains",
                f"On {kind} more than LoRA and head moved in three steps, such as {min(moved - {n for n in moved if 'lora_' in n}, default='')}.")
-        c.that(sum("lora_" in name for name in moved) == 12, "lora_frozen", f"On {kind} some factors of the LoRA have not moved in three steps.")
+        c.that(sum("lora_B" in name for name in moved) == 6 and sum("lora_" in name and p.requires_grad for name, p in
+               tuned.named_parameters()) == 12, "lora_frozen", f"On {kind} not all factors of the LoRA train.")
         tuned.eval()
         with torch.no_grad():
             with tuned.disable_adapter():
@@ -1727,9 +1727,6 @@ with check("05.attach_lora") as c:
 # course's text encoder with two of them (made by hand, not trained):
 
 # %% tags=["experiment", "nbval-check-output"]
-import tempfile
-from pathlib import Path
-
 from course_utils.backbones import load_text
 
 model, tokenizer = load_text(task="classification")
