@@ -1673,7 +1673,7 @@ with check("05.attach_lora") as c:
             return self.model(pixel_values=images)
 
     torch.manual_seed(1)
-    tiny = dict(hidden_size=12, num_hidden_layers=3, num_attention_heads=3, intermediate_size=8, num_labels=4)
+    tiny = dict(hidden_size=12, num_hidden_layers=2, num_attention_heads=3, intermediate_size=8, num_labels=4)
     bert_config = BertConfig(vocab_size=20, max_position_embeddings=8, **tiny)
     ids, images, labels = torch.randint(20, (6, 5)), torch.randn(6, 1, 8, 8), torch.tensor([0, 1, 2, 3, 0, 1])
     mask = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]] * 3)
@@ -1683,7 +1683,7 @@ with check("05.attach_lora") as c:
     c.that(all(p.requires_grad for p in unknown.parameters()), "frozen_before_error", "You raise ValueError, but the model is frozen by then.")
     cases = (
         (BertForSequenceClassification(bert_config), ids, {"attention_mask": mask}, ("query", "value")),
-        (DistilBertForSequenceClassification(DistilBertConfig(vocab_size=20, dim=12, n_layers=3, n_heads=3, hidden_dim=8, num_labels=4,
+        (DistilBertForSequenceClassification(DistilBertConfig(vocab_size=20, dim=12, n_layers=2, n_heads=3, hidden_dim=8, num_labels=4,
                                                               max_position_embeddings=8)), ids, {"attention_mask": mask}, ("q_lin", "v_lin")),
         (Wrapper(ViTForImageClassification(ViTConfig(image_size=8, patch_size=4, num_channels=1, **tiny))), images, {}, ("q_proj", "v_proj")),
     )
@@ -1695,23 +1695,23 @@ with check("05.attach_lora") as c:
         except ValueError as error:
             c.fail("known_refused", f"On {kind} your function stopped with ValueError: {str(error)[:100]}")
         wrapped = {name for name, part in tuned.named_modules() if hasattr(part, "lora_A")}
-        c.that(len(wrapped) == 6 and all(name.endswith(targets) for name in wrapped), "wrong_places",
-               f"On {kind} with three layers, LoRA should be on 6 layers called {' and '.join(targets)}; yours is on {len(wrapped)}.")
+        c.that(len(wrapped) == 4 and all(name.endswith(targets) for name in wrapped), "wrong_places",
+               f"On {kind} with two layers, LoRA should be on four places called {' and '.join(targets)}; yours is on {len(wrapped)}.")
         layers = [part for part in tuned.modules() if hasattr(part, "lora_A")]
         c.that(all(part.r["default"] == 8 and part.scaling["default"] == 2.0 for part in layers), "defaults",
                "Left out, r is 8 and lora_alpha 16.")
         start = {name: p.detach().clone() for name, p in tuned.named_parameters()}
         optimizer = torch.optim.SGD(tuned.parameters(), lr=0.5)
-        for _ in range(3):
+        for _ in range(2):
             optimizer.zero_grad()
             F.cross_entropy(tuned(x, **more).logits, labels).backward()
             optimizer.step()
         moved = {name for name, p in tuned.named_parameters() if not torch.equal(p, start[name])}
-        c.that(any("classifier" in name for name in moved), "head_frozen", f"On {kind} the head has not moved in three steps.")
+        c.that(any("classifier" in name for name in moved), "head_frozen", f"On {kind} the head has not moved in two steps.")
         c.that(all("lora_" in name or "classifier" in name for name in moved), "base_trains",
-               f"On {kind} more than LoRA and head moved in three steps, such as {min(moved - {n for n in moved if 'lora_' in n}, default='')}.")
-        c.that(sum("lora_B" in name for name in moved) == 6 and sum("lora_" in name and p.requires_grad for name, p in
-               tuned.named_parameters()) == 12, "lora_frozen", f"On {kind} not all factors of the LoRA train.")
+               f"On {kind} more than LoRA and head moved in two steps, such as {min(moved - {n for n in moved if 'lora_' in n}, default='')}.")
+        c.that(sum("lora_B" in name for name in moved) == 4 and sum("lora_" in name and p.requires_grad for name, p in
+               tuned.named_parameters()) == 8, "lora_frozen", f"On {kind} not all factors of the LoRA train.")
         tuned.eval()
         with torch.no_grad():
             with tuned.disable_adapter():
@@ -1785,6 +1785,19 @@ from course_utils.training import evaluate, fit
 STEPS, BATCH, N = 80, 16, 200
 RANKS = (1, 2, 4, 8, 16, 32, 64)
 QUERY_VALUE = r"attention\.self\.(query|value)$"
+RATES = {  # best on validation data, see 05.learning_rates; a rank takes that of the next smaller one listed
+    ("near", "full"): {0: 1e-3}, ("far", "full"): {0: 1e-3}, ("digits", "full"): {0: 1e-3},
+    ("near", "probe"): {0: 1e-2}, ("far", "probe"): {0: 1e-2}, ("digits", "probe"): {0: 1e-2},
+    ("near", "lora"): {1: 1e-2, 4: 1e-2, 16: 3e-3, 64: 3e-3},
+    ("far", "lora"): {1: 3e-3, 4: 3e-3, 16: 3e-3, 64: 3e-3}, ("digits", "lora"): {0: 3e-3},
+    ("near", "adapter"): {0: 1e-2}, ("near", "prompt"): {0: 3e-2}, ("near", "prefix"): {0: 3e-2},
+}
+
+
+def rate(gap: str, method: str, r: int | None = None) -> float:
+    """The learning rate chosen for a method (and rank)."""
+    found = RATES[gap, method]
+    return found[max(k for k in found if k <= (r or 0))]
 
 
 def samples(domain: str, flips: bool, part: str, n: int, seed: int) -> dict:
@@ -1942,8 +1955,9 @@ def matrices(model: nn.Module) -> dict[str, nn.Parameter]:
 def run_truncation(seed: int, gap: str, lr: float, steps: int = STEPS, kept=(0, 1, 2, 4, 8, 16, 128)) -> list[dict]:
     """Fine-tune everything, then keep only the best approximation of rank k of each matrix's change.
 
-    Biases, norms and head stay as trained. "shrunk" is the control: the whole change of each matrix, shortened to the
-    length of its approximation. `norm_share` is the share of the squared length that is kept, over all matrices.
+    Biases, norms and head stay as trained. Controls: "shrunk" is the whole change of each matrix, shortened to the
+    length of its approximation; "rest" is what the approximation leaves out. `norm_share` is the squared length of the
+    approximation over that of the change, all matrices together.
     """
     model, batches, scored = start(gap, seed, "test", steps)
     before = {name: p.detach().clone() for name, p in matrices(model).items()}
@@ -1952,16 +1966,13 @@ def run_truncation(seed: int, gap: str, lr: float, steps: int = STEPS, kept=(0, 
     whole, rows = sum(s.square().sum() for _, s, _ in changes.values()), []
     for k in kept:
         share = (sum(s[:k].square().sum() for _, s, _ in changes.values()) / whole).item()
-        for kind in ("truncated", "shrunk"):
-            if kind == "shrunk" and k not in (1, 2, 4, 8):
-                continue
+        for kind in ("truncated", "shrunk", "rest") if k in (1, 4) else ("truncated",):
             with torch.no_grad():
                 for name, p in matrices(model).items():
                     u, s, v = changes[name]
-                    shorter = s * s[:k].norm() / s.norm().clamp_min(1e-12) if kind == "shrunk" else torch.where(
-                        torch.arange(len(s)) < k, s, 0.0
-                    )
-                    p.copy_(before[name] + (u * shorter) @ v)
+                    first = torch.arange(len(s)) < k
+                    s = {"truncated": s * first, "rest": s * ~first, "shrunk": s * (s * first).norm() / s.norm()}[kind]
+                    p.copy_(before[name] + (u * s) @ v)
             rows.append({"kind": kind, "k": k, "accuracy": evaluate(model, scored)["accuracy"], "norm_share": share})
     return rows
 
@@ -1972,7 +1983,7 @@ MIXES = {
 }
 
 
-def run_composition(seed: int, flips: bool, lr: float, head_lr: float, steps: int = STEPS, n_test: int = 500) -> list[dict]:
+def run_composition(seed: int, lr: float, head_lr: float, steps: int = STEPS, n_test: int = 1000) -> list[dict]:
     """One LoRA for films, one for gadgets, one for both, all under one frozen head; then mixtures of the first two.
 
     The head learned restaurant reviews on the pretrained encoder, so that the updates have a common language.
@@ -1986,7 +1997,7 @@ def run_composition(seed: int, flips: bool, lr: float, head_lr: float, steps: in
     restaurants = samples("restaurants", False, "train", N, seed)
     learn(prepare(base, "probe", None), restaurants, head_lr)
     base.requires_grad_(False)
-    reviews = {domain: samples(domain, flips, "train", N, seed) for domain in ("films", "gadgets")}
+    reviews = {domain: samples(domain, True, "train", N, seed) for domain in ("films", "gadgets")}
     reviews["union"] = {column: [*reviews["films"][column], *reviews["gadgets"][column]] for column in ("text", "label")}
     models = {}
     for task, labeled in reviews.items():
@@ -1995,7 +2006,7 @@ def run_composition(seed: int, flips: bool, lr: float, head_lr: float, steps: in
         learn(models[task], labeled, lr)
     loras = {task: [models[task].bert.encoder.get_submodule(name) for name in names] for task in ("films", "gadgets")}
     tests = {
-        domain: text_loader(samples(domain, flips, "test", n_test, 0), tokenizer, batch_size=100)
+        domain: text_loader(samples(domain, True, "test", n_test, 0), tokenizer, batch_size=100)
         for domain in ("films", "gadgets")
     }
     rows = []
@@ -2033,11 +2044,12 @@ def run_one_backbone(seed: int, lr: float, steps: int = 10) -> dict:
         with tempfile.TemporaryDirectory() as folder:
             tasks.save_pretrained(folder, selected_adapters=["films"])
             size = sum(file.stat().st_size for file in Path(folder).rglob("*.safetensors"))
-        merged = tasks.merge_and_unload()(**batch).logits
+        plain = tasks.merge_and_unload()
+        merged = plain(**batch).logits
     return {
         "off": (off - untouched).abs().max().item(), "merged": (merged - active).abs().max().item(),
         "active": (active - untouched).abs().max().item(), "task_bytes": size,
-        "backbone_bytes": sum(p.numel() * p.element_size() for p in merged.bert.parameters()),
+        "backbone_bytes": sum(p.numel() * p.element_size() for p in plain.bert.parameters()),
     }
 
 
