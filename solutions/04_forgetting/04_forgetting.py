@@ -239,12 +239,13 @@ with check("04.diagonal_fisher") as c:
         return {name: sum(part[name] for part in parts) for name in parts[0]}
 
     batch_mean = ("You squared the gradient of each batch's *mean* loss. In that mean the samples' gradients cancel, and the result "
-                  "is too small by about the batch size, whatever you divide by. Square each sample's own gradient.")
+                  "is too small by the batch size or its square, whatever you divide by. Square each sample's own gradient.")
     batch_sum = ("You squared the gradient of each batch's *summed* loss: (a + b)² instead of a² + b². Square each sample's own "
                  "gradient, then add.")
     exact = over_classes(lambda g, w: (w * g**2).mean(0), p)
     with c.unchanged(x, y, *model.parameters()):
         got = diagonal_fisher(model, x, y, batch_size=4)
+    c.that(all(p.requires_grad for p in model.parameters()), "requires_grad_changed", "Parameters that trained are frozen after your call.")
     if isinstance(got, dict):
         c.that({"weight", "bias"} <= set(got), "parameters_missing", f"Your dict has the names {sorted(map(str, got))[:4]}; this model "
                "has the parameters weight and bias. Every parameter that trains can be moved, so each needs its importance.")
@@ -319,7 +320,8 @@ with check("04.diagonal_fisher") as c:
         except (RuntimeError, ValueError) as error:
             c.fail("train_mode", "A model in train mode stops your function (" + str(error).splitlines()[0][:80].rstrip(".") + "). Dropout and "
                    "BatchNorm must be in eval mode while you measure: one sample has no batch statistics.")
-    c.expect(got, want, what="For a model in train mode the Fisher", mistakes={})
+    c.that(all(torch.allclose(got[name], want[name], atol=1e-5) for name in want), "train_mode", "For a model in train mode the Fisher is another "
+           "one than in eval mode: dropout was active while you measured.")
 
 # %% nbgrader={"grade": true, "grade_id": "diagonal_fisher_hidden", "locked": true, "points": 15, "schema_version": 3, "solution": false, "task": false}
 # Hidden checks run here when your work is graded: other seeds, shapes and edge cases.
@@ -355,18 +357,15 @@ with check("04.diagonal_fisher") as c:
     for p in image.parameters():
         p.grad = torch.full_like(p, 2.5)
     buffers = {name: value.clone() for name, value in image.named_buffers()}
-    weights = {name: p.detach().clone() for name, p in image.named_parameters()}
     for size in (3, 1, 7, 100):
         got = diagonal_fisher(image, x, y, batch_size=size)
+        c.that(all(torch.equal(value, buffers[name]) for name, value in image.named_buffers()), "buffers_moved",
+               "BatchNorm's statistics moved while you measured. Be in eval mode for every forward pass.")
         c.expect(got, want, what=f"With images, batch_size={size} and 7 samples, the Fisher")
     c.that(all(part.training for part in image.modules()), "mode_not_restored", "The model was in train mode and is not any more.")
-    c.that(all(torch.equal(value, buffers[name]) for name, value in image.named_buffers()), "buffers_moved",
-           "BatchNorm's statistics moved while you measured. Be in eval mode for every forward pass.")
-    c.that(all(torch.equal(p, weights[name]) for name, p in image.named_parameters()), "weights_changed", "Your function changed weights.")
     c.that(all(p.grad is not None and bool((p.grad == 2.5).all()) for p in image.parameters()), "gradients_changed",
            "The .grad of the parameters changed. Whoever calls you between backward and step loses their gradients: "
            "use grad or torch.autograd.grad, which leave .grad alone.")
-    c.that(all(p.requires_grad for p in image.parameters()), "requires_grad_changed", "Parameters that trained are frozen after your call.")
     doubled = diagonal_fisher(image, torch.cat([x, x]), torch.cat([y, y]), batch_size=5)
     c.expect(doubled, want, what="With each sample twice, the Fisher (the same as with each once)")
     torch.manual_seed(4)
@@ -394,7 +393,7 @@ with check("04.diagonal_fisher") as c:
             want[name] = want.get(name, 0) + square / 4
     c.expect(diagonal_fisher(tied, rows, labels), want, what="Where two layers share one weight (named_parameters lists it once), the Fisher")
     torch.manual_seed(5)
-    half, small = nn.Linear(4, 3).half(), (1e-3 * torch.randn(16, 4)).half()
+    half, small = nn.Linear(4, 3).half(), (1e-4 * torch.randn(16, 4)).half()
     with torch.no_grad():
         p = half(small).float().softmax(-1)
     want = torch.einsum("nc,nd->cd", p * (1 - p), small.float() ** 2) / 16
@@ -497,40 +496,40 @@ with check("04.ewc_penalty") as c:
     torch.manual_seed(0)
     model = nn.Linear(2, 2)
     anchor = {"weight": torch.tensor([[1.0, 2.0], [3.0, 4.0]]), "bias": torch.tensor([0.0, 1.0])}
-    fisher = {"weight": torch.tensor([[1.0, 0.0], [4.0, 2.0]]), "bias": torch.tensor([0.5, 3.0])}
+    fisher = {"weight": torch.tensor([[1.0, 0.0], [4.0, 2.0]]), "bias": torch.tensor([0.5, 4.0])}
     moved = {"weight": torch.tensor([[2.0, 5.0], [-1.0, 1.0]]), "bias": torch.tensor([2.0, -1.0])}  # θ − θ*
     model.load_state_dict({name: anchor[name] + moved[name] for name in anchor})
 
-    def total(rule, names=("weight", "bias")):  # sums over elements: F·d² is 4 + 0 + 4 + 2 = 10 and 2 + 3 = 5
+    def total(rule, names=("weight", "bias")):  # sums over elements: F·d² is 4 + 0 + 4 + 2 = 10 and 2 + 4 = 6
         return sum(rule(fisher[name], moved[name]) for name in names)
 
     with c.unchanged(*anchor.values(), *fisher.values(), *model.parameters()):
-        got = ewc_penalty(model, anchor, fisher, 6.0)
+        got = ewc_penalty(model, anchor, fisher, 5.0)
     c.that(got is not None, "returns_none", "Your result is None: does your function end in `return …`?")
     c.expect(
         got,
-        3 * total(lambda f, d: (f * d**2).sum()),
+        2.5 * total(lambda f, d: (f * d**2).sum()),
         what="The penalty",
         mistakes={
-            "half_missing": (6 * total(lambda f, d: (f * d**2).sum()), "Twice the right value: the ½ is missing. With λ = 1 the old "
+            "half_missing": (5 * total(lambda f, d: (f * d**2).sum()), "Twice the right value: the ½ is missing. With λ = 1 the old "
                              "task would count twice, and two quadratic tasks would not meet at their joint optimum."),
-            "mean": (3 * total(lambda f, d: (f * d**2).mean()), "You took a mean over the elements of each tensor. A sum: otherwise a "
+            "mean": (2.5 * total(lambda f, d: (f * d**2).mean()), "You took a mean over the elements of each tensor. A sum: otherwise a "
                      "weight in a big layer would cost less than one in a small layer."),
-            "mean_of_all": (3 * total(lambda f, d: (f * d**2).sum()) / 6, "You divided by the number of weights. The penalty is a sum."),
-            "mean_of_tensors": (3 * total(lambda f, d: (f * d**2).sum()) / 2, "You averaged over the tensors. The penalty is a sum."),
-            "not_squared": (3 * total(lambda f, d: (f * d.abs()).sum()), "You took distances, not their squares."),
-            "signed": (3 * total(lambda f, d: (f * d).sum()), "The differences are not squared, so that moves up and down cancel."),
-            "fisher_ignored": (3 * total(lambda f, d: (d**2).sum()), "The importances are not in it: this is the plain distance, which is "
+            "mean_of_all": (2.5 * total(lambda f, d: (f * d**2).sum()) / 6, "You divided by the number of weights. The penalty is a sum."),
+            "mean_of_tensors": (2.5 * total(lambda f, d: (f * d**2).sum()) / 2, "You averaged over the tensors. The penalty is a sum."),
+            "not_squared": (2.5 * total(lambda f, d: (f * d.abs()).sum()), "You took distances, not their squares."),
+            "signed": (2.5 * total(lambda f, d: (f * d).sum()), "The differences are not squared, so that moves up and down cancel."),
+            "fisher_ignored": (2.5 * total(lambda f, d: (d**2).sum()), "The importances are not in it: this is the plain distance, which is "
                                "L2-SP's."),
-            "fisher_inside": (3 * total(lambda f, d: ((f * d) ** 2).sum()), "The Fisher was squared too. It is a mean of squares already: "
+            "fisher_inside": (2.5 * total(lambda f, d: ((f * d) ** 2).sum()), "The Fisher was squared too. It is a mean of squares already: "
                               "F · d², not (F · d)²."),
-            "fisher_root": (3 * total(lambda f, d: (f.sqrt() * d**2).sum()), "You took a root of the Fisher."),
-            "norm": (3 * total(lambda f, d: (f * d**2).sum().sqrt()), "You took the norm of each tensor. The penalty has its square."),
-            "weights_only": (3 * total(lambda f, d: (f * d**2).sum(), ["weight"]), "The bias is missing: every name in the Fisher counts."),
-            "biases_only": (3 * total(lambda f, d: (f * d**2).sum(), ["bias"]), "Only the last tensor counts. Is there a `=` where the sum "
+            "fisher_root": (2.5 * total(lambda f, d: (f.sqrt() * d**2).sum()), "You took a root of the Fisher."),
+            "norm": (2.5 * total(lambda f, d: (f * d**2).sum().sqrt()), "You took the norm of each tensor. The penalty has its square."),
+            "weights_only": (2.5 * total(lambda f, d: (f * d**2).sum(), ["weight"]), "The bias is missing: every name in the Fisher counts."),
+            "biases_only": (2.5 * total(lambda f, d: (f * d**2).sum(), ["bias"]), "Only the last tensor counts. Is there a `=` where the sum "
                             "should grow, or a `return` inside the loop?"),
-            "negative": (-3 * total(lambda f, d: (f * d**2).sum()), "The sign is wrong: leaving the anchor would be rewarded."),
-            "anchor_ignored": (3 * total(lambda f, d: 0) + 3 * sum((fisher[n] * (anchor[n] + moved[n]) ** 2).sum() for n in anchor),
+            "negative": (-2.5 * total(lambda f, d: (f * d**2).sum()), "The sign is wrong: leaving the anchor would be rewarded."),
+            "anchor_ignored": (2.5 * total(lambda f, d: 0) + 2.5 * sum((fisher[n] * (anchor[n] + moved[n]) ** 2).sum() for n in anchor),
                                "You priced the distance from zero. The anchor is the old task's weights."),
             "lambda_missing": (total(lambda f, d: (f * d**2).sum()) / 2, "λ is missing."),
         },
@@ -539,7 +538,7 @@ with check("04.ewc_penalty") as c:
            "training. Somewhere the weights leave the graph: .data, .item(), .detach(), state_dict() or torch.no_grad().")
     got.backward()
     c.that(all(p.grad is not None for p in model.parameters()), "no_gradient", "No gradient arrives at one of the parameters.")
-    c.expect({name: p.grad for name, p in model.named_parameters()}, {name: 6 * fisher[name] * moved[name] for name in fisher},
+    c.expect({name: p.grad for name, p in model.named_parameters()}, {name: 5 * fisher[name] * moved[name] for name in fisher},
              what="The gradient of the penalty (λ F (θ − θ*))")
 
 # %% nbgrader={"grade": true, "grade_id": "ewc_penalty_hidden", "locked": true, "points": 8, "schema_version": 3, "solution": false, "task": false}
@@ -1620,6 +1619,228 @@ with check("04.read_results") as c:
     c.expect(negative, (4, -7.5, -7.5 - half, -7.5 + half), what="Where the method loses, and held-out scores are negative, the report")
     c.that(isinstance(negative[0], int | np.integer), "not_an_index", f"The chosen row should be a whole number; yours is a {type(negative[0]).__name__}.")
 ### END HIDDEN TESTS
+
+# %% [markdown]
+# ## 9 · The experiment: what does keeping cost?
+
+# %% tags=["experiment", "protocol"]
+import functools
+from types import SimpleNamespace
+
+from peft import LoraConfig, get_peft_model
+from torch.utils.data import DataLoader, TensorDataset
+
+from course_utils import experiments, plotting
+from course_utils.backbones import load_text, load_vision
+from course_utils.datasets import load_digits, load_glyphs, load_reviews, take
+from course_utils.records import record_frame
+from course_utils.retention import masked_lm_loss
+from course_utils.settings import pick, seed_everything
+from course_utils.training import fit, predict
+
+STRENGTHS = {"letters": (0.01, 0.1, 1.0, 10.0, 100.0), "films": (0.3, 3.0, 30.0, 300.0, 3000.0)}  # λ, for every anchor
+SHARES = (0.1, 0.25, 0.5)  # of memory samples in a batch
+TRAINING = {"letters": (3e-3, 32), "films": (2e-3, 16)}  # learning rate and batch, by pilot runs on other seeds
+STEPS, FILM_STEPS, FILM_RATE = 100, 200, 5e-4
+LABELS = {"letters": 200, "films": 1000}  # of the new task
+MEMORY, FISHER_BATCH, BETA, WIDTH = 200, 100, 0.01, 20  # reviews of at most 20 tokens need little padding
+DIGITS, LETTERS = slice(0, 10), slice(10, 47)
+
+
+class TwoHeads(nn.Module):
+    """New and old classes side by side: features (B, D) → logits (B, 10 + 37). Only the new head learns."""
+
+    def __init__(self, old: nn.Linear):
+        super().__init__()
+        self.new, self.old = nn.Linear(old.in_features, 10), old.requires_grad_(False)
+
+    def forward(self, features):
+        return torch.cat([self.new(features), self.old(features)], dim=1)
+
+
+def own_head_loss(logits, labels):
+    """Mean cross entropy, each sample among the classes of its own task (digits 0–9, letters 10–46)."""
+    new = labels < 10
+    losses = [F.cross_entropy(logits[new, DIGITS], labels[new], reduction="sum"),
+              F.cross_entropy(logits[~new, LETTERS], labels[~new] - 10, reduction="sum")]
+    return sum(losses) / len(labels)
+
+
+class Reader(nn.Module):
+    """A text model as a plain module, ids (B, T) → logits. Padding (id 0) is masked here, in a form that vmap can follow."""
+
+    def __init__(self, model):
+        super().__init__()
+        model.set_attn_implementation("eager")
+        self.model = model
+
+    def forward(self, ids):
+        return self.model(input_ids=ids, attention_mask=(ids == 0)[:, None, None, :] * -1e9).logits
+
+
+def pixels(rows, first_label=0):
+    x = (torch.tensor(np.array(rows["image"][:], dtype=np.float32)) - 0.223) / 0.301
+    return x, torch.tensor(rows["label"][:]) + first_label
+
+
+@functools.cache
+def short_reviews(domain, split, n=None, flips=True):
+    """Ids (N, 20) and labels of the first n reviews that have at most 20 tokens."""
+    _, tokenizer = load_text()
+    rows = load_reviews(domain, split, flips=flips)
+    ids = tokenizer(list(rows["text"]))["input_ids"]
+    kept = [i for i, row in enumerate(ids) if len(row) <= WIDTH][:n]
+    return torch.tensor([ids[i] + [0] * (WIDTH - len(ids[i])) for i in kept]), torch.tensor(rows["label"][:])[kept]
+
+
+def sample(x, y, n, seed):
+    chosen = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))[:n]
+    return x[chosen], y[chosen]
+
+
+def batches(x, y, size, seed):
+    order = torch.Generator().manual_seed(seed)
+    return DataLoader(TensorDataset(x, y), size, shuffle=True, drop_last=True, generator=order)
+
+
+def batch_mean_fisher(model, x, y):
+    """The mistake of exercise 1: gradients are averaged over a batch of 100 first and squared then."""
+    model.eval()
+    named = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    total, parts = dict.fromkeys(named, 0.0), list(zip(x.split(FISHER_BATCH), y.split(FISHER_BATCH), strict=True))
+    for part, labels in parts:
+        gradients = torch.autograd.grad(F.cross_entropy(model(part), labels), list(named.values()))
+        total = {name: total[name] + g**2 / len(parts) for name, g in zip(named, gradients, strict=True)}
+    return total
+
+
+def importances(model, x, is_head):
+    """Fisher of the body, right and batch mean, from labels drawn from the model's own predictions.
+
+    Both are divided by one number, the average of the right one: so λ is the average stiffness, and L2-SP is the same
+    penalty with every importance 1.
+    """
+    with torch.no_grad():
+        y = torch.multinomial(model.eval()(x).softmax(-1), 1).flatten()
+    right, wrong = diagonal_fisher(model, x, y), batch_mean_fisher(model, x, y)
+    body = [name for name in right if not is_head(name)]
+    unit = sum(right[name].sum() for name in body) / sum(right[name].numel() for name in body)
+    return {"EWC": {name: right[name] / unit for name in body}, "batch mean": {name: wrong[name] / unit for name in body}}
+
+
+@functools.lru_cache(maxsize=1)
+def letters_world(seed):
+    """ResNet (GroupNorm) that knows 37 printed letters, about to learn handwritten digits with a head of their own."""
+    seed_everything(seed)
+    model = load_vision("resnet_gn", num_classes="source")
+    is_head = lambda name: name.startswith("fc.")
+    old_x, old_y = pixels(load_glyphs(500, seed=1000 + seed), 10)
+    fisher = importances(model, old_x, is_head)
+    model.fc = TwoHeads(model.fc)
+    pool = load_digits("pool")
+    scored = {
+        "source_held_out": (*pixels(load_glyphs(500, seed=2, held_out_fonts=True), 10), LETTERS),
+        "source": (*pixels(load_glyphs(1000, seed=1, held_out_fonts=True), 10), LETTERS),
+        "target_held_out": (*pixels(pool.select(range(700, 1000))), DIGITS),
+        "target": (*pixels(load_digits("test")), DIGITS),
+    }
+    target = pixels(take(pool.select(range(700)), LABELS["letters"], seed))
+    return SimpleNamespace(model=model, is_head=is_head, fisher=fisher, old=(old_x, old_y), target=target, scored=scored,
+                           loss_fn=own_head_loss)
+
+
+@functools.lru_cache(maxsize=1)
+def films_world(seed):
+    """BERT that has learned the sentiment of film reviews, about to learn that of gadgets, under the same head."""
+    seed_everything(seed)
+    model = Reader(load_text(task="classification")[0])
+    old, target = (sample(*short_reviews(domain, "train"), LABELS["films"], seed) for domain in ("films", "gadgets"))
+    fit(model, batches(*old, 16, seed), lr=FILM_RATE, max_steps=FILM_STEPS, weight_decay=0.0, warmup_steps=0.1, seed=seed,
+        show_progress=False)
+    is_head = lambda name: False  # nothing is new: the head has a place to be kept at, too
+    scored = {
+        f"{name}{part}": (*short_reviews(domain, split, n), slice(0, 2))
+        for name, domain in (("source", "films"), ("target", "gadgets"))
+        for part, split, n in (("_held_out", "validation", 250), ("", "test", 500))
+    }
+    fisher = importances(model, old[0][:300], is_head)
+    return SimpleNamespace(model=model, is_head=is_head, fisher=fisher, old=old, target=target, scored=scored, loss_fn=None)
+
+
+WORLDS = {"letters": letters_world, "films": films_world}
+
+
+def run_keeping(seed: int, world: str, method: str, strength: float, steps: int = STEPS) -> dict:
+    """Learn the new task, keeping the old one by `method`; accuracy on both, held out (to choose) and test."""
+    w, (lr, size), penalty = WORLDS[world](seed), TRAINING[world], None
+    model, loader = copy.deepcopy(w.model), batches(*w.target, size, seed)
+    anchor = {name: p.detach().clone() for name, p in model.named_parameters()}
+    if method == "L2-SP":
+        penalty = lambda model: l2sp_penalty(model, anchor, strength, BETA, w.is_head)
+    elif method in w.fisher:
+        penalty = lambda model: ewc_penalty(model, anchor, w.fisher[method], strength)
+    elif method == "replay":
+        kept = reservoir(range(len(w.old[1])), MEMORY, np.random.default_rng(seed))
+        loader = ReplayLoader(loader, tuple(part[kept] for part in w.old), strength, seed)
+    elif method == "joint":  # the pretrained network learns both tasks at once
+        seed_everything(seed)
+        model, lr, steps = Reader(load_text(task="classification")[0]), FILM_RATE, FILM_STEPS + steps
+        loader = batches(*(torch.cat(parts) for parts in zip(w.old, w.target, strict=True)), size, seed)
+    if method != "before":
+        fit(model, loader, lr=lr, max_steps=steps, weight_decay=0.0, warmup_steps=0.1, penalty=penalty, loss_fn=w.loss_fn,
+            seed=seed, show_progress=False)
+    found = {}
+    for name, (x, y, classes) in w.scored.items():
+        logits, _ = predict(model, DataLoader(TensorDataset(x, y), 100))
+        found[name] = float((logits[:, classes].argmax(1) + classes.start == y).double().mean())
+    return found
+
+
+class AtMask(Reader):
+    """The masked-language model of the pretraining as a classifier: logits (B, words) at the one [MASK] (id 4) of a row."""
+
+    def forward(self, ids):
+        logits = super().forward(ids)
+        place = (ids == 4).long().argmax(1)[:, None, None]
+        return logits.gather(1, place.expand(-1, -1, logits.shape[-1]))[:, 0]
+
+
+@functools.cache
+def masked_lm_fisher(seed, n=300):
+    """What the weights mean to the pretraining task: one masked word in each of n film reviews."""
+    seed_everything(seed)
+    ids = sample(*short_reviews("films", "train", flips=False), n, seed)[0].clone()
+    places = (torch.rand(ids.shape) * (ids > 4)).argmax(1)  # no special token
+    ids[torch.arange(n), places] = 4
+    return importances(AtMask(load_text(task="mlm")[0]), ids, lambda name: not name.startswith("model.bert."))["EWC"]
+
+
+def run_sentiment(seed: int, method: str, lr: float, strength: float, steps: int = STEPS) -> list[dict]:
+    """Sentiment of 200 films; accuracy, and the masked-LM loss of the encoder: as trained, and without its adapter."""
+    seed_everything(seed)
+    model, penalty = Reader(load_text(task="classification")[0]), None
+    x, y = sample(*short_reviews("films", "train", flips=False), 200, seed)
+    anchor = {name: p.detach().clone() for name, p in model.named_parameters()}
+    if method == "LoRA":
+        config = LoraConfig(task_type="SEQ_CLS", r=8, lora_alpha=16, target_modules=["query", "value"])
+        model.model = get_peft_model(model.model, config)
+    elif method == "L2-SP":
+        new = lambda name: not name.startswith("model.bert.") or "pooler" in name  # the pooler was never trained
+        penalty = lambda model: l2sp_penalty(model, anchor, strength, BETA, new)
+    elif method == "EWC":
+        fisher = masked_lm_fisher(seed)
+        penalty = lambda model: ewc_penalty(model, anchor, fisher, strength)
+    if method != "before":
+        fit(model, batches(x, y, 16, seed), lr=lr, max_steps=steps, weight_decay=0.0, warmup_steps=0.1, penalty=penalty,
+            seed=seed, show_progress=False)
+    x, y = short_reviews("films", "test", 500, flips=False)
+    logits, _ = predict(model, DataLoader(TensorDataset(x, y), 100))
+    found = {"test": float((logits.argmax(1) == y).double().mean())}
+    if method != "LoRA":
+        return [found | {"encoder": "as trained", "masked_lm": masked_lm_loss(model.model)}]
+    merged = copy.deepcopy(model.model).merge_and_unload()
+    return [found | {"encoder": "as trained", "masked_lm": masked_lm_loss(merged)},
+            found | {"encoder": "adapter off", "masked_lm": masked_lm_loss(model.model.unload())}]
 
 # %% [markdown]
 # ## What to remember

@@ -1,0 +1,200 @@
+"""Wrong and right answers to 04.ewc_penalty."""
+
+# %% wrong half_missing
+# says: ½ is missing
+#-    return lam / 2 * total
+#+    return lam * total
+
+# %% wrong mean
+# says: A sum
+#-        total = total + (importance * (now[name].float() - anchor[name].detach().float()) ** 2).sum()
+#+        total = total + (importance * (now[name].float() - anchor[name].detach().float()) ** 2).mean()
+
+# %% wrong mean (mse_loss)
+def ewc_penalty(model, anchor, fisher, lam):
+    now = dict(model.named_parameters())
+    return lam / 2 * sum(F.mse_loss(f.sqrt() * now[n], f.sqrt() * anchor[n]) for n, f in fisher.items())
+
+
+# %% wrong mean_of_all
+#-    return lam / 2 * total
+#+    return lam / 2 * total / sum(f.numel() for f in fisher.values())
+
+# %% wrong mean_of_tensors
+#-    return lam / 2 * total
+#+    return lam / 2 * total / len(fisher)
+
+# %% wrong not_squared
+#-        total = total + (importance * (now[name].float() - anchor[name].detach().float()) ** 2).sum()
+#+        total = total + (importance * (now[name].float() - anchor[name].detach().float()).abs()).sum()
+
+# %% wrong signed
+# says: cancel
+#-        total = total + (importance * (now[name].float() - anchor[name].detach().float()) ** 2).sum()
+#+        total = total + (importance * (now[name].float() - anchor[name].detach().float())).sum()
+
+# %% wrong fisher_ignored
+# says: L2-SP
+#-        total = total + (importance * (now[name].float() - anchor[name].detach().float()) ** 2).sum()
+#+        total = total + ((now[name].float() - anchor[name].detach().float()) ** 2).sum()
+
+# %% wrong fisher_inside
+# says: not (F · d)²
+#-        total = total + (importance * (now[name].float() - anchor[name].detach().float()) ** 2).sum()
+#+        total = total + ((importance * (now[name].float() - anchor[name].detach().float())) ** 2).sum()
+
+# %% wrong fisher_root
+#-        total = total + (importance * (now[name].float() - anchor[name].detach().float()) ** 2).sum()
+#+        total = total + (importance.sqrt() * (now[name].float() - anchor[name].detach().float()) ** 2).sum()
+
+# %% wrong norm
+#-        total = total + (importance * (now[name].float() - anchor[name].detach().float()) ** 2).sum()
+#+        total = total + torch.norm(importance.sqrt() * (now[name].float() - anchor[name].detach().float()))
+
+# %% wrong weights_only
+#-    for name, importance in fisher.items():
+#+    for name, importance in [(n, f) for n, f in fisher.items() if f.ndim > 1]:
+
+# %% wrong biases_only (overwritten in the loop)
+# says: Is there a `=`
+#-        total = total + (importance * (now[name].float() - anchor[name].detach().float()) ** 2).sum()
+#+        total = (importance * (now[name].float() - anchor[name].detach().float()) ** 2).sum()
+
+# %% wrong weights_only (return inside the loop)
+def ewc_penalty(model, anchor, fisher, lam):
+    now = dict(model.named_parameters())
+    total = 0
+    for name in fisher:
+        total += (fisher[name] * (now[name] - anchor[name]) ** 2).sum()
+        return lam / 2 * total
+
+
+# %% wrong negative
+# says: rewarded
+#-    return lam / 2 * total
+#+    return -lam / 2 * total
+
+# %% wrong anchor_ignored
+# says: distance from zero
+#-        total = total + (importance * (now[name].float() - anchor[name].detach().float()) ** 2).sum()
+#+        total = total + (importance * now[name].float() ** 2).sum()
+
+# %% wrong lambda_missing
+#-    return lam / 2 * total
+#+    return total / 2
+
+# %% wrong no_gradient (weights from the state dict)
+# says: state_dict()
+#-    now = dict(model.named_parameters())
+#+    now = model.state_dict()
+
+# %% wrong no_gradient (a Python number)
+#-    return lam / 2 * total
+#+    return lam / 2 * total.item()
+
+# %% wrong no_gradient (torch.tensor of a sum)
+def ewc_penalty(model, anchor, fisher, lam):
+    parts = [(fisher[n] * (p.data - anchor[n]) ** 2).sum() for n, p in model.named_parameters() if n in fisher]
+    return torch.tensor(lam / 2 * float(sum(parts)))
+
+
+# %% wrong no_gradient (of the weight)
+# says: one of the parameters
+#-        total = total + (importance * (now[name].float() - anchor[name].detach().float()) ** 2).sum()
+#+        p = now[name] if name.endswith("bias") else now[name].detach()
+#+        total = total + (importance * (p.float() - anchor[name].detach().float()) ** 2).sum()
+
+# %% wrong different (half of the gradient is cut)
+# says: The gradient of the penalty
+#-        total = total + (importance * (now[name].float() - anchor[name].detach().float()) ** 2).sum()
+#+        d = now[name].float() - anchor[name].detach().float()
+#+        total = total + (importance * d * d.detach()).sum()
+
+# %% wrong returns_none
+#-    return lam / 2 * total
+#+    model.penalty = lam / 2 * total
+
+# %% wrong different (a value for each tensor)
+# says: has shape (2,), expected ()
+def ewc_penalty(model, anchor, fisher, lam):
+    return torch.stack([lam / 2 * (fisher[n] * (p - anchor[n]) ** 2).sum() for n, p in model.named_parameters() if n in fisher])
+
+
+# %% wrong input_changed (the anchor is written into)
+# says: writes into its input
+#-        total = total + (importance * (now[name].float() - anchor[name].detach().float()) ** 2).sum()
+#+        total = total + (importance * anchor[name].sub_(now[name]) ** 2).sum()
+
+# %% wrong raises_KeyError (all parameters looked up)
+# says: 3.weight
+def ewc_penalty(model, anchor, fisher, lam):
+    total = 0
+    for name, p in model.named_parameters():
+        total = total + (fisher[name] * (p - anchor[name]) ** 2).sum()
+    return lam / 2 * total
+
+
+# %% wrong raises_KeyError (all names of the anchor)
+# says: running_mean
+def ewc_penalty(model, anchor, fisher, lam):
+    now = dict(model.named_parameters())
+    return lam / 2 * sum((fisher[n] * (now[n] - a) ** 2).sum() for n, a in anchor.items())
+
+
+# %% wrong unknown_skipped
+# says: module.
+def ewc_penalty(model, anchor, fisher, lam):
+    loss = torch.zeros(())
+    for name, p in model.named_parameters():
+        if name in fisher:
+            loss = loss + (fisher[name] * (p.float() - anchor[name].detach().float()) ** 2).sum()
+    return lam / 2 * loss
+
+
+# %% wrong anchor_skipped
+# says: the anchor lacks
+def ewc_penalty(model, anchor, fisher, lam):
+    now, loss = dict(model.named_parameters()), torch.zeros(())
+    for name, f in fisher.items():
+        p = now[name]
+        loss = loss + (f * (p.float() - anchor.get(name, p).detach().float()) ** 2).sum()
+    return lam / 2 * loss
+
+
+# %% wrong anchor_gets_gradient
+# says: runs after the weights
+#-        total = total + (importance * (now[name].float() - anchor[name].detach().float()) ** 2).sum()
+#+        total = total + (importance * (now[name].float() - anchor[name].float()) ** 2).sum()
+
+# %% wrong underflow
+# says: before you square
+#-        total = total + (importance * (now[name].float() - anchor[name].detach().float()) ** 2).sum()
+#+        total = total + (importance * (now[name] - anchor[name].detach()) ** 2).sum()
+
+# %% right one vector
+def ewc_penalty(model, anchor, fisher, lam):
+    parameters = dict(model.named_parameters())
+    flat = lambda weights: torch.cat([weights[name].flatten().float() for name in fisher])
+    return 0.5 * lam * flat(fisher) @ (flat(parameters) - flat(anchor).detach()) ** 2
+
+
+# %% right a list of terms
+def ewc_penalty(model, anchor, fisher, lam):
+    now = {name: p for name, p in model.named_parameters()}
+    terms = []
+    for name in fisher:
+        difference = now[name].float().sub(anchor[name].detach().float())
+        terms.append(fisher[name].mul(difference.square()).sum())
+    return torch.stack(terms).sum().mul(lam / 2)
+
+
+# %% right get_parameter
+def ewc_penalty(model: nn.Module, anchor: dict, fisher: dict, lam: float) -> torch.Tensor:
+    total = torch.zeros(())
+    for name, f in fisher.items():
+        try:
+            p = model.get_parameter(name)
+        except AttributeError:
+            raise KeyError(name) from None
+        total = total + torch.einsum("i,i,i->", f.flatten(), *[(p.float() - anchor[name].detach().float()).flatten()] * 2)
+    return lam * total / 2
