@@ -343,20 +343,11 @@ with check("05.lora_linear") as c:
         c.that(merged.weight.dtype == torch.float64, "merged_dtype", told + "(float64) the merged weight has another dtype.")
         c.expect(merged(x), want, what=told + "the output of the merged layer", tol=1e-9)
         c.that(all(map(torch.equal, kept, (lora.A, lora.B, lora.base.weight))), "merged_in_place", "merged() changed the LoRA layer.")
-        with torch.no_grad():
-            merged.weight.zero_()
-        c.that(torch.equal(lora.base.weight, kept[2]), "merged_shares", "The merged layer shares its weight with the base: training "
-                                                                        "one would move the other.")
-        trained = sum(p.numel() for p in lora.parameters() if p.requires_grad)
-        c.expect(trained, r * (6 + 4), what=told + "the number of trainable parameters")
-    optimizer = torch.optim.SGD(lora.parameters(), lr=0.1)
-    kept = [p.detach().clone() for p in lora.parameters()]
-    for _ in range(2):
-        lora(torch.randn(5, 6, dtype=torch.float64)).sum().backward()
+        c.expect(sum(p.numel() for p in lora.parameters() if p.requires_grad), r * (6 + 4),
+                 what=told + "the number of trainable parameters",
+                 mistakes={"scale_trains": (r * (6 + 4) + 1, "The scale is a trainable parameter. It is a constant; keep it in a buffer.")})
+    lora(torch.randn(5, 6, dtype=torch.float64)).sum().backward()
     c.that(lora.A.grad is not None and lora.A.grad.any(), "no_gradient_a", "Once B is not zero a gradient should reach A; none does.")
-    optimizer.step()
-    c.that([torch.equal(p, old) for p, old in zip(lora.parameters(), kept, strict=True)].count(False) == 2, "wrong_ones_move",
-           "After a step exactly A and B should have moved.")
     lora = LoRALinear(nn.Linear(6, 4), 2, 4, dropout=0.5)
     x = torch.randn(64, 6)
     c.that(torch.equal(lora(x), lora.base(x)), "dropout_on_base",
@@ -789,14 +780,16 @@ def compose_deltas(
 # %% nbgrader={"grade": true, "grade_id": "compose_deltas_check", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 with check("05.compose_deltas") as c:
     generator = torch.Generator().manual_seed(0)
-    W0, A1, B1, A2, B2 = (torch.randn(shape, generator=generator) for shape in ((3, 4), (2, 4), (3, 2), (2, 4), (3, 2)))
+    W0, A1, B1, A2, B2 = (torch.randn(shape, generator=generator) for shape in ((3, 5), (2, 5), (3, 2), (2, 5), (3, 2)))
     loras, weights = [(A1, B1, 8), (A2, B2, 2)], [0.5, 0.25]  # scales 4 and 1, so that w·α/r is 2 and 0.25
     D1, D2 = B1 @ A1, B2 @ A2
     with c.unchanged(W0, A1, B1, A2, B2):
         try:
             got = compose_deltas(W0, loras, weights)
+        except NotImplementedError:
+            raise
         except RuntimeError as error:
-            c.fail("order_of_factors", f"torch stopped: {str(error)[:100]}. B (d_out, r) times A (r, d_in) has the shape of W0, (3, 4).")
+            c.fail("order_of_factors", f"torch stopped: {str(error)[:100]}. B (d_out, r) times A (r, d_in) has the shape of W0, (3, 5).")
     root2 = math.sqrt(2)
     c.expect(
         got,
@@ -809,7 +802,7 @@ with check("05.compose_deltas") as c:
             "first_scale": (W0 + 2 * D1 + D2, "You give all updates the scale of the first one. Each has its own α and r."),
             "rank_of_b": (W0 + 0.5 * 8 / 3 * D1 + 0.25 * 2 / 3 * D2, "You divide α by the number of rows of B, which is d_out. The "
                                                                     "rank is the side that A and B share."),
-            "rank_of_a": (W0 + D1 + 0.125 * D2, "You divide α by the number of columns of A, which is d_in. The rank is the side that "
+            "rank_of_a": (W0 + 0.8 * D1 + 0.1 * D2, "You divide α by the number of columns of A, which is d_in. The rank is the side that "
                                                 "A and B share."),
             "weights_ignored": (W0 + 4 * D1 + D2, "The weights have no effect."),
             "weight_squared": (W0 + D1 + 0.0625 * D2, "Each weight acts twice, on A and on B. Then half of an update is a quarter of it."),
@@ -847,6 +840,8 @@ with check("05.compose_deltas") as c:
     change = lambda A, B, alpha: alpha / A.shape[0] * B @ A
     try:
         got = compose_deltas(W0, [one, two, three], [0.5, -2.0, 3])
+    except NotImplementedError:
+        raise
     except RuntimeError as error:
         c.fail("ranks_differ", f"For updates of rank 1, 4 and 2 torch stopped: {str(error)[:100]}. Form B A for each by itself.")
     c.that(got.dtype == W0.dtype, "dtype", "W0 is float64 and the result is not.")
@@ -1392,6 +1387,8 @@ with check("05.prepend_prompt") as c:
         got, got_mask = prepend_prompt(torch.zeros(2, 3, 4), torch.ones(2, 3), torch.zeros(2, 4))
     try:
         got_mask = prepend_prompt(torch.zeros(2, 3, 4, device="meta"), torch.ones(2, 3, device="meta"), torch.zeros(2, 4, device="meta"))[1]
+    except NotImplementedError:
+        raise
     except RuntimeError as error:
         c.fail("wrong_device", f"With all inputs on another device: {str(error)[:100]}. Make the new part of the mask where the mask is.")
     c.that(got_mask.device.type == "meta", "wrong_device", "The mask came back on another device.")
@@ -1832,7 +1829,7 @@ def start(gap: str, seed: int, part: str, steps: int):
     model, tokenizer = load_text(task="classification")
     if gap == "far":
         model.load_state_dict(critic)
-    domain = {"near": ("films", False), "far": ("gadgets", True)}[gap]
+    domain, steps = {"near": (("films", False), steps), "far": (("gadgets", True), steps * 3 // 2)}[gap]
     labeled = text_loader(samples(*domain, "train", N, seed), tokenizer)
     scored = text_loader(samples(*domain, part, 1000, 0), tokenizer, batch_size=100)
     return model, repeated(labeled, steps, BATCH, seed), scored

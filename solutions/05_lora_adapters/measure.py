@@ -71,8 +71,8 @@ FIXED = 3e-3  # one rate for all ranks, as in a sweep without tuning
 SEEDS = range(5)
 GAPS = {"near": "films", "far": "gadgets with flipping words, after films with flipping words"}
 TEXT = (
-    "200 labeled reviews, drawn by seed, 80 batches of 16, AdamW, linear decay after 10 % warmup; accuracy on 1,000 test"
-    " reviews. near: films, from the pretrained BERT. far: gadgets-flips, from a BERT that was fine-tuned on 2,400"
+    "200 labeled reviews, drawn by seed, 80 batches of 16 (far: 120), AdamW, linear decay after 10 % warmup; accuracy on 1,000"
+    " test reviews. near: films, from the pretrained BERT. far: gadgets-flips, from a BERT that was fine-tuned on 2,400"
     " reviews of films-flips. Head (pooler and classifier) trains with every method. LoRA on queries and values of all"
     " layers, alpha = 2r. Same seed: same reviews, head and order. Rates from 05.learning_rates."
 )
@@ -80,7 +80,7 @@ MEASUREMENTS = [
     Measurement(
         id="05.learning_rates",
         protocol="Learning rates; accuracy on validation data decides, the test sets are not looked at. Reviews: 200"
-        " labels, 80 batches of 16. Digits (the last 400 of the pool validate, labels are drawn from the first 600):"
+        " labels, 80 batches of 16 (far: 120). Digits (the last 400 of the pool validate, labels are drawn from the first 600):"
         " 80 batches of 25. AdamW, linear decay after 10 % warmup. Ranks in between take the rate of the next"
         " smaller rank; adapter: bottleneck 8; prompt and prefix: 10 vectors.",
         run=tuning,
@@ -97,7 +97,7 @@ MEASUREMENTS = [
                 for lr in rates
             ),
         ],
-        seeds=range(100, 102),
+        seeds=range(100, 101),
         metrics=["validation"],
         version="1",
     ),    Measurement(
