@@ -1168,7 +1168,7 @@ with check("05.insert_adapters") as c:
             "residual_of_input": ([132], "The output is 132: the block's *input* is added once more. The adapter has its residual."),
             "residual_of_output": ([256], "The output is 256: block(x) + adapter(block(x)). The adapter has its residual."),
             "blocks_skipped": ([1], "The output is 1: the blocks are not called, only their adapters."),
-            "several_times": ([324], "The output is 324: the blocks run more than once."),
+            "twice": ([223], "The output is 223: each block runs twice."),
         },
     )
     for block, factor in zip(blocks, (2.0, 3.0, 5.0), strict=True):
@@ -1259,11 +1259,9 @@ with check("05.insert_adapters") as c:
             block.adapter.up.bias.fill_(5.0)
         try:
             got = block(h, scale=2.0, more="m")
-        except TypeError as error:
-            c.fail("keywords_lost", f"A block that takes keyword arguments stopped with TypeError: {str(error)[:100]}.")
-        except AttributeError as error:
-            c.fail("tuple_lost", f"A block that returns a tuple stopped with AttributeError: {str(error)[:100]}. The adapter acts on the "
-                   "first entry.")
+        except (TypeError, AttributeError) as error:
+            c.that("keyword" not in str(error), "keywords_lost", f"A block that takes keyword arguments stopped: {str(error)[:100]}.")
+            c.fail("tuple_lost", f"A block that returns a tuple stopped: {str(error)[:100]}. The adapter acts on the first entry.")
         c.that(isinstance(got, tuple) and len(got) == 3 and got[1] == "m" and torch.equal(got[2], h), "tuple_lost",
                "A block that returns a tuple should still do so: the adapter acts on the first entry, the rest is handed on.")
         c.expect(got[0].detach(), want[0].detach() + 5, what="The first entry of a block that returns a tuple")
@@ -1330,7 +1328,7 @@ with check("05.prepend_prompt") as c:
     c.that(isinstance(result, tuple | list) and len(result) == 2, "not_a_pair", "Return two tensors: embeddings and mask.")
     got, got_mask = result
     both = prompt.expand(2, 2, 2)
-    c.that(tuple(got.shape) != (2, 2), "swapped", "You returned (mask, embeddings); embeddings come first.")
+    c.that(got.ndim != 2, "swapped", "You returned (mask, embeddings); embeddings come first.")
     c.expect(
         got,
         torch.cat([both, embeddings], 1),
@@ -1440,7 +1438,7 @@ def prefix_attention(
 with check("05.prefix_attention") as c:
     torch.manual_seed(0)
     q, k, v = torch.randn(2, 2, 3, 4), torch.randn(2, 2, 5, 4), torch.randn(2, 2, 5, 4)
-    pk, pv = torch.randn(2, 1, 4), torch.randn(2, 1, 4)
+    pk, pv = torch.randn(2, 2, 4), torch.randn(2, 2, 4)
     with c.unchanged(q, k, v, pk, pv):
         got = prefix_attention(q, k, v, pk, pv)
     c.that(got is not None, "returns_none", "Your result is None: does your function end in `return …`?")
@@ -1448,11 +1446,14 @@ with check("05.prefix_attention") as c:
     def attention(q, k, v, scale=0.5):  # 1/√d for d = 4
         return (scale * q @ k.mT).softmax(-1) @ v
 
+    def longer(p, x):
+        return torch.cat([p.expand(2, 2, 2, 4), x], 2)
+
     # One softmax over both is a mixture: share λ of the softmax on the prefix, 1 − λ on the sequence.
     on_prefix, on_rest = ((0.5 * q @ keys.mT).exp().sum(-1, keepdim=True) for keys in (pk, k))
     share = on_prefix / (on_prefix + on_rest)
     alone, prefix = attention(q, k, v), attention(q, pk, pv)
-    keys, values = (torch.cat([p.expand(2, 2, 1, 4), x], 2) for p, x in ((pk, k), (pv, v)))
+    keys, values = longer(pk, k), longer(pv, v)
     c.expect(
         got,
         (1 - share) * alone + share * prefix,
@@ -1466,22 +1467,19 @@ with check("05.prefix_attention") as c:
             "prefix_unweighted": (alone + share * prefix, "The prefix gets its share, but the sequence keeps all of its own: the weights "
                                                           "add up to more than 1."),
             "no_scale": (attention(q, keys, values, 1.0), "The scores lack 1/√d."),
-            "scaled_by_d": (attention(q, keys, values, 0.25), "You divide by d; attention divides by √d."),
-            "scaled_by_length": (attention(q, keys, values, 1 / math.sqrt(6)), "You divide by the root of the number of positions; it is the "
+            "scaled_by_d": (attention(q, keys, values, 0.25), "You divide by d; attention divides by √d, once. (torch's own function does so "
+                                                              "by itself.)"),
+            "scaled_by_length": (attention(q, keys, values, 1 / math.sqrt(7)), "You divide by the root of the number of positions; it is the "
                                                                               "root of d, the width of a head."),
-            "scaled_twice": (attention(q / 2, keys, values), "You scale twice: F.scaled_dot_product_attention does it by itself."),
-            "keys_and_values_swapped": ((1 - (s := (0.5 * q @ pv.mT).exp() / ((0.5 * q @ pv.mT).exp() + on_rest))) * alone + s * attention(
-                q, pv, pk), "pk and pv are exchanged."),
+            "keys_and_values_swapped": (attention(q, longer(pv, k), longer(pk, v)), "pk and pv are exchanged."),
             "keys_as_values": ((1 - share) * alone + share * attention(q, pk, pk), "You use pk as the prefix's values too; these are pv."),
-            "prefix_added": (attention(q, k + pk, v + pv), "You added the prefix to keys and values. It comes before them, as further positions."),
             "softmax_over_queries": ((0.5 * q @ keys.mT).softmax(-2) @ values, "The softmax runs over the queries; it runs over the positions "
                                                                                "that are looked at."),
-            "one_head": (attention(q, torch.cat([pk[:1].expand(2, 2, 1, 4), k], 2), torch.cat([pv[:1].expand(2, 2, 1, 4), v], 2)),
+            "one_head": (attention(q, longer(pk[:1], k), longer(pv[:1], v)),
                          "All heads get the prefix of the first one. The first dimension of pk is the head."),
-            "heads_as_batch": (attention(q, torch.cat([pk[:, None].expand(2, 2, 1, 4), k], 2),
-                                         torch.cat([pv[:, None].expand(2, 2, 1, 4), v], 2)),
+            "heads_as_batch": (attention(q, longer(pk[:, None], k), longer(pv[:, None], v)),
                                "The prefix of head i went to sequence i. The first dimension of pk is the head, not the batch."),
-            "values_reversed": ((0.5 * q @ keys.mT).softmax(-1) @ torch.cat([v, pv.expand(2, 2, 1, 4)], 2),
+            "values_reversed": ((0.5 * q @ keys.mT).softmax(-1) @ torch.cat([v, pv.expand(2, 2, 2, 4)], 2),
                                 "The prefix comes first among the keys and last among the values: each key then points to another "
                                 "position's value."),
         },
@@ -1499,8 +1497,8 @@ with check("05.prefix_attention") as c:
         told = f"With {rows} sequences, {heads} heads, {queries} queries, {length} positions, a prefix of {prefix} and width {width} "
         weights = [(q @ x.mT / math.sqrt(width)).exp() for x in (pk, k)]
         want = (weights[0] @ pv + weights[1] @ v) / sum(w.sum(-1, keepdim=True) for w in weights)
-        c.expect(got, want, what=told + "the result", tol=1e-9)
         c.that(got.dtype == torch.float64, "dtype", "All inputs are float64 and the result is not.")
+        c.expect(got, want, what=told + "the result", tol=1e-9)
         got.square().sum().backward()
         c.that(all(p.grad is not None and p.grad.any() for p in (pk, pv)), "no_gradient", "No gradient reaches the prefix.")
     again = prefix_attention(q, k, v, pk.flip(1), pv.flip(1))
@@ -1697,6 +1695,12 @@ with check("05.attach_lora") as c:
         layers = [part for part in tuned.modules() if hasattr(part, "lora_A")]
         c.that(all(part.r["default"] == 8 and part.scaling["default"] == 2.0 for part in layers), "defaults",
                "Left out, r is 8 and lora_alpha 16.")
+        with torch.no_grad():
+            for name, p in tuned.named_parameters():
+                if "lora_B" in name:
+                    p.fill_(0.1)
+            with tuned.disable_adapter():
+                c.expect(tuned(x, **more).logits, before, what=f"On {kind} with the LoRA switched off, the output")
         start = {name: p.detach().clone() for name, p in tuned.named_parameters()}
         optimizer = torch.optim.SGD(tuned.parameters(), lr=0.5)
         for _ in range(2):
@@ -1709,11 +1713,8 @@ with check("05.attach_lora") as c:
                f"On {kind} more than LoRA and head moved in two steps, such as {min(moved - {n for n in moved if 'lora_' in n}, default='')}.")
         c.that(sum("lora_B" in name for name in moved) == 4 and sum("lora_" in name and p.requires_grad for name, p in
                tuned.named_parameters()) == 8, "lora_frozen", f"On {kind} not all factors of the LoRA train.")
-        tuned.eval()
         with torch.no_grad():
-            with tuned.disable_adapter():
-                c.expect(tuned(x, **more).logits, before, what=f"On {kind} with the LoRA switched off, the output")
-            trained = tuned(x, **more).logits
+            trained = tuned.eval()(x, **more).logits
             c.expect(tuned.merge_and_unload()(x, **more).logits, trained, what=f"On {kind} the merged model's output", tol=1e-4)
 ### END HIDDEN TESTS
 
@@ -1783,10 +1784,10 @@ STEPS, BATCH, N = 80, 16, 200
 RANKS = (1, 2, 4, 8, 16, 32, 64)
 QUERY_VALUE = r"attention\.self\.(query|value)$"
 RATES = {  # best on validation data, see 05.learning_rates; a rank takes that of the next smaller one listed
-    ("near", "full"): {0: 1e-3}, ("far", "full"): {0: 1e-3}, ("digits", "full"): {0: 1e-3},
-    ("near", "probe"): {0: 3e-2}, ("far", "probe"): {0: 3e-2}, ("digits", "probe"): {0: 1e-2},
+    ("near", "full"): {0: 1e-3}, ("far", "full"): {0: 3e-4}, ("digits", "full"): {0: 1e-3},
+    ("near", "probe"): {0: 3e-2}, ("far", "probe"): {0: 3e-2}, ("digits", "probe"): {0: 3e-2},
     ("near", "lora"): {1: 1e-2, 4: 1e-2, 16: 3e-3, 64: 3e-3},
-    ("far", "lora"): {1: 3e-3, 4: 3e-3, 16: 3e-3, 64: 3e-3}, ("digits", "lora"): {0: 3e-3},
+    ("far", "lora"): {1: 1e-2, 4: 3e-3, 16: 3e-3, 64: 3e-3}, ("digits", "lora"): {0: 1e-2},
     ("near", "adapter"): {0: 1e-2}, ("near", "prompt"): {0: 3e-2}, ("near", "prefix"): {0: 1e-1},
 }
 
