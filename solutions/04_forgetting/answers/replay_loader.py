@@ -107,7 +107,7 @@ class ReplayLoader:
 # %% wrong task_share
 # says: share of the memory
 #-            m = round(len(x) * self.ratio / (1 - self.ratio))
-#+            m = int(len(x) * (1 - self.ratio) / self.ratio) if self.ratio else 0
+#+            m = round(len(x) * (1 - self.ratio) / self.ratio) if self.ratio else 0
 
 # %% wrong one_each
 #-            m = round(len(x) * self.ratio / (1 - self.ratio))
@@ -135,7 +135,7 @@ class ReplayLoader:
 #+            yield torch.cat([old_x[chosen], x]), torch.cat([old_y[chosen], y])
 
 # %% wrong labels_mixed
-# says: the same
+# says: draw positions once
 #-            yield torch.cat([x, old_x[chosen]]), torch.cat([y, old_y[chosen]])
 #+            again = chosen[torch.randperm(m, generator=self.generator)]
 #+            yield torch.cat([x, old_x[chosen]]), torch.cat([y, old_y[again]])
@@ -234,7 +234,6 @@ class ReplayLoader:
 #+        if ratio < 0:
 
 # %% wrong empty_memory_accepted
-# says: another
 #-        if ratio and not len(memory[0]):
 #-            raise ValueError("the memory is empty")
 
@@ -242,6 +241,7 @@ class ReplayLoader:
 # says: something else
 #-        if ratio and not len(memory[0]):
 #-            raise ValueError("the memory is empty")
+#+        self.seed = seed
 #-            while len(waiting) < m:
 #+            if m and not len(old_x):
 #+                raise ValueError("the memory is empty")
