@@ -357,12 +357,13 @@ with check("05.lora_linear") as c:
     one_feature = torch.zeros(400, 6, dtype=torch.float64)
     one_feature[:, 2] = 1.0
     update = lora(one_feature) - lora.base(one_feature)
-    ratio = update / (2 * (lora.B @ lora.A)[:, 2])
-    whole = (ratio - ratio[:, :1]).abs().max() < 1e-3 and ((ratio.abs() < 1e-3) | ((ratio - 2).abs() < 1e-3)).all()
-    c.that(whole, "dropout_elsewhere",
-           "Inputs with a single feature should lose their update as a whole, or have it doubled (dropout 0.5); yours lose parts of "
-           "it. Dropout acts on x, not on A x or on the result.")
-    c.that(0.35 < (ratio[:, 0] > 1).float().mean() < 0.65, "dropout_rate", "With dropout 0.5 about half of the updates should survive.")
+    ratio = update / (2 * (lora.B @ lora.A)[:, 2])  # α/r is 2
+    c.that((ratio - ratio[:, :1]).abs().max() < 1e-6, "dropout_elsewhere",
+           "Inputs with a single feature should keep or lose their update as a whole; yours lose parts of it. Dropout acts on x, not on "
+           "A x or on the result.")
+    kept = (ratio[:, 0] - 2).abs() < 1e-6
+    c.that((kept | (ratio[:, 0].abs() < 1e-6)).all() and 0.35 < kept.double().mean() < 0.65, "dropout_rate",
+           "With dropout 0.5, about half of the inputs with a single feature should lose their update and the others have it doubled.")
     in_train = lora.merged()
     lora.eval()
     c.that(torch.equal(lora(x), lora(x)), "dropout_in_eval", "In eval mode two passes differ: dropout is active. F.dropout needs "
@@ -851,7 +852,6 @@ with check("05.compose_deltas") as c:
     apart = (compose_deltas(W0, [one], [0.7]) - W0) + (compose_deltas(W0, [two], [0.3]) - W0)
     c.expect(both, apart, what="Two updates together, compared with the sum of each alone,", tol=1e-9)
     c.expect(compose_deltas(W0, [one, one], [0.5, -0.5]), W0, what="An update added and taken away again", tol=1e-9)
-    c.that(torch.equal(compose_deltas(W0, [one, two], [0.0, 0.0]), W0), "zero_weights", "With all weights zero W0 comes back changed.")
     none = compose_deltas(W0, [], [])
     c.expect(none, W0, what="Without any update the result", tol=0)
     c.that(none.data_ptr() != W0.data_ptr(), "alias", "Without any update you return W0 itself; whoever changes the result changes W0.")
@@ -1018,17 +1018,12 @@ with check("05.adapter") as c:
     c.that(got.shape == h.shape and torch.equal(got, h), "not_exact", "For h of shape (2, 5, 6) a new adapter should return its input bit by bit.")
     wide = Adapter(6, 9).double()
     c.expect(wide(h.double()), h, what="With m larger than d, in float64, a new adapter's output", tol=0)
-    target = torch.randn(2, 5, 6)
-    optimizer = torch.optim.Adam(one.parameters(), lr=0.05)
-    start, losses = one.down.weight.detach().clone(), []
-    for _ in range(60):
-        optimizer.zero_grad()
-        loss = (one(h) - target).square().mean()
-        loss.backward()
+    optimizer = torch.optim.SGD(one.parameters(), lr=0.5)
+    start = one.down.weight.detach().clone()
+    for _ in range(2):
+        one(h).square().sum().backward()
         optimizer.step()
-        losses.append(loss.item())
-    c.that(losses[-1] < 0.8 * losses[0], "does_not_learn", "In 60 steps of Adam on a small task the loss hardly fell.")
-    c.that(not torch.equal(one.down.weight, start), "down_stuck", "`down` has not moved in 60 steps.")
+    c.that(not torch.equal(one.down.weight, start), "down_stuck", "`down` has not moved in two steps; `up` is zero in the first one only.")
     with torch.no_grad():
         c.that(torch.equal(one.train()(h), one.eval()(h)), "mode_matters", "Train and eval mode give different outputs.")
         c.expect(one(h), h + one.up(F.gelu(one.down(h))), what="A trained adapter's output")
@@ -1228,14 +1223,16 @@ with check("05.insert_adapters") as c:
     ids, mask = torch.randint(20, (3, 5)), torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0], [1, 1, 1, 1, 0]])
     before, saved = model(ids, attention_mask=mask).last_hidden_state, copy.deepcopy(model.state_dict())
     adapters = insert_adapters(model.encoder.layer, 8, 2, Low)
-    got = model(ids, attention_mask=mask).last_hidden_state
+    try:
+        got = model(ids, attention_mask=mask).last_hidden_state
+    except TypeError as error:
+        c.fail("keywords_lost", f"The layers of a BERT take more than one argument, some by keyword. Yours stopped: {str(error)[:100]}.")
     c.that(torch.equal(got, before), "not_identity", "With new adapters in its four layers a BERT computes something else than before.")
     (got * torch.randn(got.shape)).sum().backward()
     c.that(all(adapter.up.weight.grad is not None and adapter.up.weight.grad.any() for adapter in adapters), "no_gradient",
            "Not every adapter gets a gradient.")
     c.that(not any(p.requires_grad for layer in model.encoder.layer for name, p in layer.named_parameters()
                    if not name.startswith("adapter.")), "blocks_train", "A layer's own parameters train.")
-    c.that(model.embeddings.word_embeddings.weight.requires_grad, "others_frozen", "Parameters outside the blocks were frozen too.")
     missing = model.load_state_dict(saved, strict=False).missing_keys
     c.that(not set(saved) - set(model.state_dict()) and all(".adapter." in key for key in missing), "keys_changed",
            "A checkpoint of the model without adapters no longer fits.")
@@ -1243,8 +1240,6 @@ with check("05.insert_adapters") as c:
     with torch.no_grad():
         for layer in other.encoder.layer:
             layer.adapter.up.bias.fill_(1.0)
-        c.that(torch.equal(model(ids, attention_mask=mask).last_hidden_state, before), "copy_shares",
-               "Changing the adapters of a deep copy changes the original.")
         changed = other(ids, attention_mask=mask).last_hidden_state
     c.that(not torch.equal(changed, before), "copy_runs_original",
            "A deep copy of the network runs the *original's* blocks and adapters: a function that was put on the instance still knows the "
@@ -1260,7 +1255,6 @@ with check("05.insert_adapters") as c:
         try:
             got = block(h, scale=2.0, more="m")
         except (TypeError, AttributeError) as error:
-            c.that("keyword" not in str(error), "keywords_lost", f"A block that takes keyword arguments stopped: {str(error)[:100]}.")
             c.fail("tuple_lost", f"A block that returns a tuple stopped: {str(error)[:100]}. The adapter acts on the first entry.")
         c.that(isinstance(got, tuple) and len(got) == 3 and got[1] == "m" and torch.equal(got[2], h), "tuple_lost",
                "A block that returns a tuple should still do so: the adapter acts on the first entry, the rest is handed on.")

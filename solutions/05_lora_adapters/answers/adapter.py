@@ -167,6 +167,11 @@ class Adapter(nn.Module):
 #+        self.down.requires_grad_(False)
 
 
+# %% wrong down_stuck
+#-        return h + self.up(F.gelu(self.down(h)))
+#+        return h + self.up(F.gelu(self.down(h)).detach())
+
+
 # %% wrong mode_matters
 #-        return h + self.up(F.gelu(self.down(h)))
 #+        hidden = F.gelu(self.down(h))

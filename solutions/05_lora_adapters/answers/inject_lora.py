@@ -308,7 +308,7 @@ def inject_lora(model, pattern, r, alpha, layer=None):
     names, loras = [], {}
 
     def descend(parent, prefix):
-        for child, module in list(parent.named_children()) if False else list(parent._modules.items()):
+        for child, module in list(parent._modules.items()):
             name = prefix + child
             if isinstance(module, layer):
                 continue

@@ -48,7 +48,8 @@ def insert_adapters(blocks, d, m, adapter=None):
 #+        return block.adapter(inputs[0])
 
 
-# %% wrong several_times
+# %% wrong twice
+# says: runs twice
 #-    for block in blocks:
 #-        block.requires_grad_(False)
 #-        block.adapter = adapter(d, m)
@@ -56,7 +57,7 @@ def insert_adapters(blocks, d, m, adapter=None):
 #+    for block in blocks:
 #+        block.requires_grad_(False)
 #+        block.adapter = adapter(d, m)
-#+        block.register_forward_hook(lambda b, i, o: b.adapter(b.forward(b.forward(o))))
+#+        block.register_forward_hook(lambda b, i, o: b.adapter(b.forward(o)))
 
 
 # %% wrong adapter_before
@@ -109,11 +110,9 @@ def insert_adapters(blocks, d, m, adapter=None):
 def insert_adapters(blocks, d, m, adapter=None):
     adapter = Adapter if adapter is None else adapter
     adapters = [adapter(d, m) for _ in blocks]
-    for block, own in zip(blocks, adapters):
-        inner = copy.copy(block)
-        inner._parameters, block._parameters = block._parameters, {}
-        block.inner, block.adapter = inner, own
-        block.forward = lambda x, b=block: b.adapter(b.inner(x))
+    for i, block in enumerate(list(blocks)):
+        block.requires_grad_(False)
+        blocks[i] = nn.Sequential(block, adapters[i])
     return adapters
 
 
@@ -193,52 +192,19 @@ def insert_adapters(blocks, d, m, adapter=None):
 #+            return block.adapter(output[0])
 
 
-# %% wrong raises_TypeError (tuples are not thought of)
+# %% wrong tuple_lost (tuples are not thought of)
+# says: first entry
 #-        if isinstance(output, tuple):
 #-            return (block.adapter(output[0]), *output[1:])
 
 
-# %% wrong raises_TypeError (one argument only)
+# %% wrong keywords_lost
+# says: some by keyword
 #-        block.register_forward_hook(adapted)
 #+        def forward(x, block=block, original=block.forward):
 #+            return adapted(block, (x,), original(x))
 #+
 #+        block.forward = forward
-
-
-# %% wrong keywords_lost
-# says: keyword arguments
-def insert_adapters(blocks, d, m, adapter=None):
-    adapter = Adapter if adapter is None else adapter
-
-    def replace(block):
-        original = block.forward
-
-        def forward(x, *args, attention_mask=None, past_key_values=None, use_cache=None, encoder_hidden_states=None,
-                    encoder_attention_mask=None, position_ids=None):
-            call = dict(attention_mask=attention_mask) if attention_mask is not None else {}
-            return block.adapter(original(x, *args, **call))
-
-        block.requires_grad_(False)
-        block.adapter = adapter(d, m)
-        block.forward = forward.__get__(None, object) if False else forward
-
-    if any(hasattr(block, "adapter") for block in blocks):
-        raise ValueError
-    copied = copy.deepcopy
-    for block in blocks:
-        replace(block)
-        block.__class__ = type(block.__class__.__name__, (block.__class__,), {"__deepcopy__": lambda self, memo: renew(self, memo)})
-
-    def renew(block, memo):
-        other = block.__class__.__bases__[0].__new__(block.__class__.__bases__[0])
-        other.__dict__.update({k: copied(v, memo) for k, v in block.__dict__.items() if k != "forward"})
-        replaced = other.adapter
-        replace(other)
-        other.adapter = replaced
-        return other
-
-    return [block.adapter for block in blocks]
 
 
 # %% wrong copy_runs_original
@@ -300,6 +266,12 @@ def insert_adapters(blocks, d, m, adapter=None):
 #+        if hasattr(block, "adapter"):
 #+            raise ValueError("a block has an adapter already")
 #+        block.requires_grad_(False)
+
+
+# %% wrong no_gradient
+# says: Not every adapter
+#-        return block.adapter(output)
+#+        return block.adapter(output.detach())
 
 
 # %% wrong not_identity (all blocks of the network frozen in one chain)

@@ -328,6 +328,18 @@ class LoRALinear(nn.Module):
 #+        return self.base(x) + self.scale * self.dropout(x @ self.A.T @ self.B.T)
 
 
+# %% wrong dropout_rate
+#-        self.dropout = nn.Dropout(dropout)
+#+        self.dropout = nn.Dropout(0.1 if dropout else 0.0)
+
+
+# %% wrong dropout_rate (not scaled up)
+# says: doubled
+#-        return self.base(x) + self.scale * (self.dropout(x) @ self.A.T @ self.B.T)
+#+        kept = (self.dropout(torch.ones_like(x)) > 0).to(x.dtype)
+#+        return self.base(x) + self.scale * ((kept * x) @ self.A.T @ self.B.T)
+
+
 # %% wrong dropout_in_eval
 # says: training=self.training
 #-        self.dropout = nn.Dropout(dropout)

@@ -50,7 +50,8 @@ def prefix_attention(q, k, v, pk, pv):
 #+    scores = q @ keys.mT / math.sqrt(keys.shape[-2])
 
 
-# %% wrong scaled_twice
+# %% wrong scaled_by_d (scaled twice)
+# says: once
 #-    scores = q @ keys.mT / math.sqrt(q.shape[-1])
 #-    return scores.softmax(dim=-1) @ values
 #+    return F.scaled_dot_product_attention(q / math.sqrt(q.shape[-1]), keys, values)
@@ -68,7 +69,7 @@ def prefix_attention(q, k, v, pk, pv):
 #+    values = torch.cat([pk.expand(len(v), -1, -1, -1), v], dim=2)
 
 
-# %% wrong prefix_added
+# %% wrong raises_RuntimeError (the prefix added)
 #-    keys = torch.cat([pk.expand(len(k), -1, -1, -1), k], dim=2)
 #-    values = torch.cat([pv.expand(len(v), -1, -1, -1), v], dim=2)
 #+    keys, values = k + pk, v + pv
@@ -130,8 +131,7 @@ def prefix_attention(q, k, v, pk, pv):
 
 # %% wrong dtype
 #-    return scores.softmax(dim=-1) @ values
-#+    out = scores.softmax(dim=-1) @ values
-#+    return out + torch.zeros(1, dtype=torch.float64) if out.dtype == torch.float32 else (out * 2**-1).float() * 2
+#+    return (scores.softmax(dim=-1) @ values).float()
 
 
 # %% wrong no_gradient
