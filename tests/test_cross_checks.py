@@ -1,5 +1,6 @@
 """Reference solutions of the lessons against well-known libraries."""
 
+import copy
 import functools
 
 import pytest
@@ -54,3 +55,103 @@ def test_schedules_are_those_of_transformers(name):
         assert ours(step, 40, 7, 0.3) == pytest.approx(scheduler.get_last_lr()[0], abs=1e-12)
         optimizer.step()
         scheduler.step()
+
+
+@functools.cache
+def text_model():
+    from course_utils.backbones import load_text
+
+    model, tokenizer = load_text(task="classification")
+    batch = tokenizer(["the plot was dull", "the screen is bright and large"], return_tensors="pt", padding=True)
+    return model.eval(), batch
+
+
+def randomized(model, part):
+    """Give every parameter with `part` in its name random values, equal for equal names and shapes."""
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for name, p in model.named_parameters():
+            if part in name:
+                p.copy_(0.1 * torch.randn(p.shape, generator=generator))
+    return model
+
+
+@pytest.mark.parametrize("kind", ["text", "vision"])
+def test_injected_lora_is_that_of_peft(kind):
+    from peft import LoraConfig, get_peft_model
+
+    ours = lesson("05_lora_adapters")
+    if kind == "text":
+        pattern, (model, batch) = r"query|value", text_model()
+    else:
+        from course_utils.backbones import load_vision
+
+        pattern, model = r"q_proj|v_proj", load_vision("vit", num_classes=10)
+        images = torch.randn(3, 1, 32, 32, generator=torch.Generator().manual_seed(1))
+
+    def logits(model):
+        return model(**batch).logits if kind == "text" else model(images)
+
+    config = LoraConfig(r=4, lora_alpha=12, target_modules=pattern.split("|"))
+    theirs = randomized(get_peft_model(copy.deepcopy(model), config), "lora_").eval()
+    mine = copy.deepcopy(model)
+    names = ours.inject_lora(mine, pattern, 4, 12)
+    with torch.no_grad():
+        for name in names:
+            layer, other = mine.get_submodule(name), theirs.base_model.model.get_submodule(name)
+            layer.A.copy_(other.lora_A["default"].weight)
+            layer.B.copy_(other.lora_B["default"].weight)
+        want = logits(theirs)
+        assert not torch.allclose(want, logits(model), atol=1e-2)
+        torch.testing.assert_close(logits(mine), want, atol=1e-6, rtol=1e-5)
+        trained = sum(p.numel() for p in mine.parameters() if p.requires_grad)
+        assert trained == theirs.get_nb_trainable_parameters()[0]
+        shapes = [mine.get_submodule(name).base.weight.shape for name in names]
+        assert trained == ours.lora_parameter_count(shapes, 4)
+        merged = theirs.merge_and_unload()
+        for name in names:
+            weight = mine.get_submodule(name).merged().weight
+            torch.testing.assert_close(weight, merged.get_submodule(name).weight, atol=1e-6, rtol=0)
+
+
+def test_composed_deltas_are_cat_of_peft_and_not_linear():
+    from peft import LoraConfig, get_peft_model
+
+    torch.manual_seed(0)
+    settings = {"target_modules": ["0"], "init_lora_weights": False}
+    net = torch.nn.Sequential(torch.nn.Linear(24, 16))
+    tuned = get_peft_model(net, LoraConfig(r=2, lora_alpha=8, **settings), adapter_name="first")
+    tuned.add_adapter("second", LoraConfig(r=2, lora_alpha=4, **settings))
+    layer = tuned.base_model.model[0]
+    loras = [(layer.lora_A[n].weight, layer.lora_B[n].weight, alpha) for n, alpha in (("first", 8), ("second", 4))]
+    W0 = layer.base_layer.weight
+    ours = lesson("05_lora_adapters").compose_deltas(W0, loras, [0.7, 0.3]) - W0
+    gaps = {}
+    for kind in ("cat", "linear"):
+        tuned.add_weighted_adapter(["first", "second"], [0.7, 0.3], kind, combination_type=kind)
+        gaps[kind] = ((layer.get_delta_weight(kind) - ours).norm() / ours.norm()).item()
+    assert gaps["cat"] < 1e-6 < 0.3 < gaps["linear"]
+
+
+def test_prompt_is_that_of_peft():
+    from peft import PromptTuningConfig, get_peft_model
+
+    model, batch = text_model()
+    config = PromptTuningConfig(task_type="SEQ_CLS", num_virtual_tokens=5)
+    theirs = get_peft_model(copy.deepcopy(model), config).eval()
+    prompt = theirs.prompt_encoder["default"].embedding.weight
+    words = model.get_input_embeddings()(batch["input_ids"])
+    embeddings, mask = lesson("05_lora_adapters").prepend_prompt(words, batch["attention_mask"], prompt)
+    with torch.no_grad():
+        ours = model(inputs_embeds=embeddings, attention_mask=mask).logits
+        inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
+        torch.testing.assert_close(ours, theirs(**inputs).logits, atol=1e-6, rtol=1e-5)
+
+
+def test_prefix_is_attention_over_longer_keys():
+    q, k, v = torch.randn(3, 2, 4, 5, 8, generator=torch.Generator().manual_seed(0))
+    pk, pv = torch.randn(2, 4, 3, 8, generator=torch.Generator().manual_seed(1))
+    keys, values = (torch.cat([p.expand(2, 4, 3, 8), x], 2) for p, x in ((pk, k), (pv, v)))
+    want = torch.nn.functional.scaled_dot_product_attention(q, keys, values)
+    ours = lesson("05_lora_adapters").prefix_attention(q, k, v, pk, pv)
+    torch.testing.assert_close(ours, want, atol=1e-6, rtol=1e-5)

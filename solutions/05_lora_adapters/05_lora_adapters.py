@@ -111,11 +111,12 @@ plotting.show(
 # %% [markdown]
 # ### Why should a small update be enough?
 #
-# Full fine-tuning moves every weight, but that does not mean that it needs to. Aghajanyan et al. [2] froze a network and
-# trained it only within a random subspace of all its parameters: with 200 free numbers, RoBERTa-large reached 90 % of the
-# score that full fine-tuning has on MRPC. They call the smallest such dimension the *intrinsic dimension* of the task, and
-# found it smaller the longer and larger the pretraining. Hu et al. [1] draw the conclusion for single matrices: if the
-# whole change lives in few dimensions, let the change of each matrix have **low rank** by construction.
+# Full fine-tuning moves every weight, but that does not mean that it needs to. Aghajanyan et al. [2] froze a network
+# and trained it only within a random subspace of all its parameters: with 200 free numbers, RoBERTa-large reached 90 %
+# of the score that full fine-tuning has on MRPC. They call the smallest such dimension the *intrinsic dimension* of the
+# task, and found it smaller the longer and larger the pretraining. Hu et al. [1] draw the conclusion for single
+# matrices: if the whole change lives in few dimensions, let the change of each matrix have **low rank** by
+# construction.
 #
 # | symbol | shape | meaning |
 # | --- | --- | --- |
@@ -140,19 +141,20 @@ plotting.show(
 # | prefixes [6], k = 20 | keys and values of each layer | 368,640 (0.34 %) | 2.9 MB | k more keys in each layer | generation |
 # | a prompt [5], k = 20 | before the input | 15,360 (0.014 %) | 0.1 MB | k more tokens | very large models, tasks mixed in a batch |
 #
-# The inference column is not a trifle: for GPT-2 medium and single short inputs, the LoRA paper measures 20.7 and 30.3 %
-# more time for two designs of adapters ([1], table 1). Merged LoRA costs nothing because nothing is left of it.
+# The inference column is not a trifle: for GPT-2 medium and single short inputs, the LoRA paper measures 20.7 and 30.3
+# % more time for two designs of adapters ([1], table 1). Merged LoRA costs nothing because nothing is left of it.
 #
 # **LoRA or everything?** With little data, a task near the pretraining, or many tasks on one backbone, LoRA usually
-# comes as far as full fine-tuning for a fraction of memory and storage. With much data and a task far from the pretraining
-# it may not: on code and mathematics for Llama 2, LoRA learned less than full fine-tuning, and forgot less [9]. It also
-# wants a larger learning rate than full fine-tuning.
+# comes as far as full fine-tuning for a fraction of memory and storage. With much data and a task far from the
+# pretraining it may not: on code and mathematics for Llama 2, LoRA learned less than full fine-tuning, and forgot less
+# [9]. It also wants a larger learning rate than full fine-tuning.
 #
-# **QLoRA** [7] applies the same update to a network that is kept in four bits. Three parts: *NF4*, a four-bit code whose
-# 16 values are the quantiles that suit normally distributed weights; *double quantization*, which also compresses the scaling
-# constants of the code, 0.37 bits saved per parameter; *paged optimizers*, which move the optimizer's state to the CPU's
-# memory in bursts of demand. Weights are decoded to bfloat16 for each product; gradients pass through them to A and B
-# only. A model of 65 billion parameters fits one GPU of 48 GB that way. It needs a GPU, so this lesson leaves it there.
+# **QLoRA** [7] applies the same update to a network that is kept in four bits. Three parts: *NF4*, a four-bit code
+# whose 16 values are the quantiles that suit normally distributed weights; *double quantization*, which also compresses
+# the scaling constants of the code, 0.37 bits saved per parameter; *paged optimizers*, which move the optimizer's state
+# to the CPU's memory in bursts of demand. Weights are decoded to bfloat16 for each product; gradients pass through them
+# to A and B only. A model of 65 billion parameters fits one GPU of 48 GB that way. It needs a GPU, so this lesson
+# leaves it there.
 
 # %% [markdown]
 # ## 1 · A low-rank update
@@ -160,8 +162,8 @@ plotting.show(
 # $$h = W x + b + \frac{α}{r}\, B A\, x$$
 #
 # $B$ starts at zero, so that the network begins as the pretrained one. $A$ does not: if both were zero, each would
-# receive a gradient of zero from the other and nothing would ever move. The factor $α/r$ belongs to the method: with it,
-# a change of $r$ does not demand another learning rate ([1], section 4.1).
+# receive a gradient of zero from the other and nothing would ever move. The factor $α/r$ belongs to the method: with
+# it, a change of $r$ does not demand another learning rate ([1], section 4.1).
 #
 # ### Exercise 1 · `LoRALinear`
 #
@@ -191,8 +193,9 @@ plotting.show(
 # </details>
 # <details><summary>Hint 3</summary>
 #
-# `self.register_buffer("scale", base.weight.new_tensor(alpha / r))`. For `A`, `nn.init.kaiming_uniform_(A, a=math.sqrt(5))`
-# is what nn.Linear does itself. For `merged`: deep-copy the base and add to its weight under `torch.no_grad()`.
+# `self.register_buffer("scale", base.weight.new_tensor(alpha / r))`. For `A`, `nn.init.kaiming_uniform_(A,
+# a=math.sqrt(5))` is what nn.Linear does itself. For `merged`: deep-copy the base and add to its weight under
+# `torch.no_grad()`.
 # </details>
 
 # %% nbgrader={"grade": false, "grade_id": "lora_linear", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -410,8 +413,9 @@ print(f"equal to 1e-6: forward {bool(forward < 1e-6)}, merged weight {bool(merge
 # %% [markdown]
 # ### A layer that is not asked
 #
-# PyTorch's own `nn.TransformerEncoderLayer` has a fast path: in eval mode, where no gradient is needed, it hands its weights to one fused
-# kernel, without calling `linear1` and `linear2` at all. `peft`'s layers offer the base's weight under `.weight`.
+# PyTorch's own `nn.TransformerEncoderLayer` has a fast path: in eval mode, where no gradient is needed, it hands its
+# weights to one fused kernel, without calling `linear1` and `linear2` at all. `peft`'s layers offer the base's weight
+# under `.weight`.
 #
 # **Predict, then run.** A LoRA with large random factors is put on both by `peft`. How far does it move the output in
 # train mode (dropout is 0), and how far in eval mode?
@@ -433,26 +437,26 @@ for mode, move in moved.items():
     print(f"{mode}: {move:.3f} · predicted: {my_prediction.get(mode, '')}")
 
 # %% [markdown]
-# In eval mode nobody asks the update: you would train a LoRA that helps, evaluate one that does not exist, and read "LoRA does
-# not work here". Models of `transformers` have no such path. The test that finds it is short: train mode without dropout,
-# eval mode and the merged model must agree.
+# In eval mode nobody asks the update: you would train a LoRA that helps, evaluate one that does not exist, and read
+# "LoRA does not work here". Models of `transformers` have no such path. The test that finds it is short: train mode
+# without dropout, eval mode and the merged model must agree.
 
 # %% [markdown]
 # ## 2 · Into a model
 #
 # ### Exercise 2 · `inject_lora`
 #
-# Put the layer into a network that somebody else wrote, in all places whose names match a pattern. A pattern that matches nothing
-# must be an error: the model would train nothing at all, or only its head, and no message would say so.
+# Put the layer into a network that somebody else wrote, in all places whose names match a pattern. A pattern that
+# matches nothing must be an error: the model would train nothing at all, or only its head, and no message would say so.
 #
 # `inject_lora(model, pattern, r, alpha, layer=None) -> list[str]`
 #
 # - replaces, in place, every `nn.Linear` whose dotted name in the model `re.search(pattern, name)` finds, such as
 #   `bert.encoder.layer.0.attention.self.query` for `"query|value"`; other kinds of modules are never replaced;
-# - `layer(linear, r, alpha)` makes the replacement. Left out, it is your `LoRALinear`. (The checks pass their own, so that this
-#   exercise stands alone. It has parameters `A` and `B`, too.)
-# - afterwards the factors `A` and `B` of **all** such layers in the model train, those of an earlier call included, **and
-#   nothing else**. (Whoever has a new head switches it on after the call.)
+# - `layer(linear, r, alpha)` makes the replacement. Left out, it is your `LoRALinear`. (The checks pass their own, so
+#   that this exercise stands alone. It has parameters `A` and `B`, too.)
+# - afterwards the factors `A` and `B` of **all** such layers in the model train, those of an earlier call included,
+#   **and nothing else**. (Whoever has a new head switches it on after the call.)
 # - a linear layer that is already inside a LoRA layer is left alone, so that a cell that is run twice does no harm;
 # - a layer that the model uses under two names gets one LoRA, under both;
 # - nothing found: `ValueError`, and the model is as before. Otherwise returns the names of what was replaced.
@@ -461,18 +465,19 @@ for mode, move in moved.items():
 #
 # <details><summary>Hint 1</summary>
 #
-# `setattr` on the model with a dotted name makes a new child with a dot in its name and replaces nothing. You need the parent of
-# the layer: `model.get_submodule(…)`.
+# `setattr` on the model with a dotted name makes a new child with a dot in its name and replaces nothing. You need the
+# parent of the layer: `model.get_submodule(…)`.
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# Collect first, then replace: `model.named_modules(remove_duplicate=False)` also tells the second name of a shared layer.
-# `name.rpartition(".")` gives the parent's name and the child's; the parent of a name without dots is `""`, the model itself.
+# Collect first, then replace: `model.named_modules(remove_duplicate=False)` also tells the second name of a shared
+# layer. `name.rpartition(".")` gives the parent's name and the child's; the parent of a name without dots is `""`, the
+# model itself.
 # </details>
 # <details><summary>Hint 3</summary>
 #
-# Order: collect; error if there is none; freeze the whole model; replace (a dict from linear layer to its LoRA keeps shared ones
-# shared); switch on `A` and `B` of every `layer` instance.
+# Order: collect; error if there is none; freeze the whole model; replace (a dict from linear layer to its LoRA keeps
+# shared ones shared); switch on `A` and `B` of every `layer` instance.
 # </details>
 
 # %% nbgrader={"grade": false, "grade_id": "inject_lora", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -725,9 +730,10 @@ print("you said:", *sorted(my_prediction))
 pd.DataFrame.from_dict(claims, orient="index", columns=["what", "is said to be", "is"])
 
 # %% [markdown]
-# (a) is the count of BERT, copied: DistilBERT has half the layers. (c) is a matter of order: with those shapes B A is a matrix of
-# 8 × 8 and fits no W. (d) is 0.014 %, and (e) misses that a prefix has keys *and* values, in each layer. The shares that
-# libraries print also depend on whether a new head is counted: DistilBERT's has 592,130 parameters, four times its LoRA.
+# (a) is the count of BERT, copied: DistilBERT has half the layers. (c) is a matter of order: with those shapes B A is a
+# matrix of 8 × 8 and fits no W. (d) is 0.014 %, and (e) misses that a prefix has keys *and* values, in each layer. The
+# shares that libraries print also depend on whether a new head is counted: DistilBERT's has 592,130 parameters, four
+# times its LoRA.
 
 # %% [markdown]
 # ## 3 · Several updates on one network
@@ -738,13 +744,13 @@ pd.DataFrame.from_dict(claims, orient="index", columns=["what", "is said to be",
 #
 # ### Exercise 4 · `compose_deltas`
 #
-# Add several updates to one weight, each with its own amount. This is also how to switch a task on, by half, or off: the
-# sum is linear in the amounts.
+# Add several updates to one weight, each with its own amount. This is also how to switch a task on, by half, or off:
+# the sum is linear in the amounts.
 #
-# `compose_deltas(W0, loras, weights) -> Tensor` of the shape of W0, with `loras` a list of `(A, B, alpha)`, A (r_k, d_in), B
-# (d_out, r_k); every update may have another rank, and r_k is read off its factors. A new tensor: W0 and the factors stay
-# as they are. The numbers of updates and weights must agree, or `ValueError`. Weights need not add up to 1, may be negative, and
-# none at all gives W0.
+# `compose_deltas(W0, loras, weights) -> Tensor` of the shape of W0, with `loras` a list of `(A, B, alpha)`, A (r_k,
+# d_in), B (d_out, r_k); every update may have another rank, and r_k is read off its factors. A new tensor: W0 and the
+# factors stay as they are. The numbers of updates and weights must agree, or `ValueError`. Weights need not add up to
+# 1, may be negative, and none at all gives W0.
 #
 # **Difficulty ●●○ · Importance ●●○ · 6 minutes · 10 points**
 #
@@ -866,11 +872,12 @@ with check("05.compose_deltas") as c:
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# `peft` mixes adapters with `add_weighted_adapter`. Its `combination_type="linear"` mixes the A's and the B's, each by the root of its
-# amount; `"cat"` puts the factors side by side, rank 2 + 2 = 4, and `"svd"` approximates the sum by any rank you like.
+# `peft` mixes adapters with `add_weighted_adapter`. Its `combination_type="linear"` mixes the A's and the B's, each by
+# the root of its amount; `"cat"` puts the factors side by side, rank 2 + 2 = 4, and `"svd"` approximates the sum by any
+# rank you like.
 #
-# **Predict, then run.** Two random updates of rank 2, amounts 0.7 and 0.3. How far is each mixture from the formula, relative to
-# the size of the change?
+# **Predict, then run.** Two random updates of rank 2, amounts 0.7 and 0.3. How far is each mixture from the formula,
+# relative to the size of the change?
 
 # %% tags=["experiment", "nbval-check-output"]
 my_prediction = {"linear": 0.0, "cat": 0.0, "svd, rank 4": 0.0, "svd, rank 2": 0.0}  # change me before you run
@@ -892,8 +899,8 @@ for name, guess in my_prediction.items():
     print(f"{name:11}  off by {gap:.2f} · predicted {guess}")
 
 # %% [markdown]
-# "linear" is another update: its cross terms put it off by more than half the size of the change. "cat" is the formula, and so is
-# "svd" with rank to spare.
+# "linear" is another update: its cross terms put it off by more than half the size of the change. "cat" is the formula,
+# and so is "svd" with rank to spare.
 
 # %% [markdown]
 # ## 4 · Adapters
@@ -903,17 +910,18 @@ for name, guess in my_prediction.items():
 #
 # $$h' = h + W_{up}\, \mathrm{gelu}(W_{down} h + b_{down}) + b_{up}$$
 #
-# Houlsby et al. put two into each layer of a transformer, Pfeiffer et al. [4] find one to be enough. "Near the identity at the
-# start", as both say, is not what `nn.Linear` gives you by itself.
+# Houlsby et al. put two into each layer of a transformer, Pfeiffer et al. [4] find one to be enough. "Near the identity
+# at the start", as both say, is not what `nn.Linear` gives you by itself.
 #
 # ### Exercise 5 · `Adapter`
 #
-# A block that does nothing at first and can learn to do anything. Exactly nothing: one adapter that is a little off is harmless, 24 of
-# them in a row are not.
+# A block that does nothing at first and can learn to do anything. Exactly nothing: one adapter that is a little off is
+# harmless, 24 of them in a row are not.
 #
-# `Adapter(d, m)`: layers `down` (d → m) and `up` (m → d), both with bias, the exact GELU between them, and the residual; h is
-# (…, d). At the start `up` is zero, so that `adapter(h)` **equals** h, bit by bit; `down` is random as `nn.Linear` makes it, so that
-# `up` gets a gradient in the first step. 2dm + m + d parameters, and no further attributes are needed.
+# `Adapter(d, m)`: layers `down` (d → m) and `up` (m → d), both with bias, the exact GELU between them, and the
+# residual; h is (…, d). At the start `up` is zero, so that `adapter(h)` **equals** h, bit by bit; `down` is random as
+# `nn.Linear` makes it, so that `up` gets a gradient in the first step. 2dm + m + d parameters, and no further
+# attributes are needed.
 #
 # **Difficulty ●○○ · Importance ●●○ · 5 minutes · 10 points**
 #
@@ -923,7 +931,8 @@ for name, guess in my_prediction.items():
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# `nn.init.zeros_(…)` for a weight and for a bias. If `down` were zero too, gelu(0) = 0 would leave nothing to learn from.
+# `nn.init.zeros_(…)` for a weight and for a bias. If `down` were zero too, gelu(0) = 0 would leave nothing to learn
+# from.
 # </details>
 # <details><summary>Hint 3</summary>
 #
@@ -1032,8 +1041,8 @@ with check("05.adapter") as c:
 # %% [markdown]
 # ### Exercise 6 · `insert_adapters`
 #
-# An adapter must get between layers that somebody else wrote. Short code for it circulates, and it is wrong twice. Three blocks add 1,
-# 10 and 100 to their input; the adapters are new, so that nothing should change.
+# An adapter must get between layers that somebody else wrote. Short code for it circulates, and it is wrong twice.
+# Three blocks add 1, 10 and 100 to their input; the adapters are new, so that nothing should change.
 #
 # **Predict, then run.** For an input of 1 the answer without adapters is 112. What does this network say?
 
@@ -1060,19 +1069,19 @@ for block in network:
 print(f"{network(torch.ones(1)).item():.0f} · predicted: {my_prediction}")
 
 # %% [markdown]
-# Two mistakes. A lambda looks its variables up **when it is called**: by then the loop is over, `block` is the last block and
-# `original_forward` its forward, so that all three places run the last one, and only its adapter ever gets a gradient. And the
-# adapter brings its own residual: `original_forward(x) + block.adapter(x)` counts the input once more. With the first mistake
-# alone the network says 301, with the second alone 132.
+# Two mistakes. A lambda looks its variables up **when it is called**: by then the loop is over, `block` is the last
+# block and `original_forward` its forward, so that all three places run the last one, and only its adapter ever gets a
+# gradient. And the adapter brings its own residual: `original_forward(x) + block.adapter(x)` counts the input once
+# more. With the first mistake alone the network says 301, with the second alone 132.
 #
 # `insert_adapters(blocks, d, m, adapter=None) -> list`
 #
-# - gives each block an adapter of its own, `adapter(d, m)`, kept as `block.adapter`, and returns the adapters in the order of the
-#   blocks. Left out, `adapter` is your `Adapter`; the checks pass one of their own.
-# - From then on what a block returns is `adapter(output)`: the adapter sees what the block *returns*, and the block takes whatever
-#   arguments it took. If a block returns a tuple, the adapter acts on its first entry.
-# - The blocks' own parameters are frozen and keep their names in the state_dict, so that a pretrained checkpoint still fits. The
-#   adapters train.
+# - gives each block an adapter of its own, `adapter(d, m)`, kept as `block.adapter`, and returns the adapters in the
+#   order of the blocks. Left out, `adapter` is your `Adapter`; the checks pass one of their own.
+# - From then on what a block returns is `adapter(output)`: the adapter sees what the block *returns*, and the block
+#   takes whatever arguments it took. If a block returns a tuple, the adapter acts on its first entry.
+# - The blocks' own parameters are frozen and keep their names in the state_dict, so that a pretrained checkpoint still
+#   fits. The adapters train.
 # - `copy.deepcopy` of the network gives a network that runs its own blocks and adapters, not those of the original.
 # - A block that has an `adapter` already is a `ValueError`, before anything is changed: a cell may be run twice.
 #
@@ -1084,13 +1093,13 @@ print(f"{network(torch.ones(1)).item():.0f} · predicted: {my_prediction}")
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# `block.register_forward_hook(hook)` calls `hook(block, inputs, output)` after each forward pass; what it returns takes the place of
-# the output. One function serves all blocks.
+# `block.register_forward_hook(hook)` calls `hook(block, inputs, output)` after each forward pass; what it returns takes
+# the place of the output. One function serves all blocks.
 # </details>
 # <details><summary>Hint 3</summary>
 #
-# In the hook: `block.adapter(output)`, or for a tuple `(block.adapter(output[0]), *output[1:])`. Freeze a block *before* it gets its
-# adapter.
+# In the hook: `block.adapter(output)`, or for a tuple `(block.adapter(output[0]), *output[1:])`. Freeze a block
+# *before* it gets its adapter.
 # </details>
 
 # %% nbgrader={"grade": false, "grade_id": "insert_adapters", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -1270,17 +1279,18 @@ with check("05.insert_adapters") as c:
 # %% [markdown]
 # ## 5 · Prompts and prefixes
 #
-# Nothing inside the network needs to change at all: one can train its *input*. **Prompt tuning** [5] puts k learned vectors before
-# the embedded tokens, words from no vocabulary. **Prefix tuning** [6] does so in every layer, with learned keys and values.
+# Nothing inside the network needs to change at all: one can train its *input*. **Prompt tuning** [5] puts k learned
+# vectors before the embedded tokens, words from no vocabulary. **Prefix tuning** [6] does so in every layer, with
+# learned keys and values.
 #
 # ### Exercise 7 · `prepend_prompt`
 #
 # Two lines, one of which is usually forgotten: a mask that does not know of the new positions.
 #
-# `prepend_prompt(embeddings, mask, prompt) -> (embeddings, mask)`: embeddings (B, T, D), mask (B, T) with 1 for tokens and 0
-# for padding, prompt (k, D). The result is (B, k + T, D) and (B, k + T): the prompt comes first, in every sequence of the batch,
-# and is attended to. Embeddings and mask keep their dtype whatever that of the prompt is, gradients reach the prompt, and no input
-# is changed.
+# `prepend_prompt(embeddings, mask, prompt) -> (embeddings, mask)`: embeddings (B, T, D), mask (B, T) with 1 for tokens
+# and 0 for padding, prompt (k, D). The result is (B, k + T, D) and (B, k + T): the prompt comes first, in every
+# sequence of the batch, and is attended to. Embeddings and mask keep their dtype whatever that of the prompt is,
+# gradients reach the prompt, and no input is changed.
 #
 # **Difficulty ●○○ · Importance ●●○ · 5 minutes · 8 points**
 #
@@ -1294,7 +1304,8 @@ with check("05.insert_adapters") as c:
 # </details>
 # <details><summary>Hint 3</summary>
 #
-# `torch.cat([…, embeddings], dim=1)` and the same with `mask.new_ones(B, k)`. `torch.cat` of float32 and bfloat16 gives float32.
+# `torch.cat([…, embeddings], dim=1)` and the same with `mask.new_ones(B, k)`. `torch.cat` of float32 and bfloat16 gives
+# float32.
 # </details>
 
 # %% nbgrader={"grade": false, "grade_id": "prepend_prompt", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -1389,12 +1400,14 @@ with check("05.prepend_prompt") as c:
 # %% [markdown]
 # ### Exercise 8 · `prefix_attention`
 #
-# Attention with a few more positions to look at, whose keys and values are learned. See what that can change, and what not.
+# Attention with a few more positions to look at, whose keys and values are learned. See what that can change, and what
+# not.
 #
 # $$\mathrm{softmax}\!\left(\frac{q\,[P_k; K]^T}{\sqrt d}\right) [P_v; V]$$
 #
 # `prefix_attention(q, k, v, pk, pv)`: q (B, H, T, d), k and v (B, H, S, d), prefix pk and pv (H, P, d), one for all
-# sequences of the batch and another one for each head. Returns (B, H, T, d). There is **one** softmax over all P + S positions.
+# sequences of the batch and another one for each head. Returns (B, H, T, d). There is **one** softmax over all P + S
+# positions.
 #
 # **Difficulty ●●○ · Importance ●●○ · 8 minutes · 10 points**
 #
@@ -1408,7 +1421,8 @@ with check("05.prepend_prompt") as c:
 # </details>
 # <details><summary>Hint 3</summary>
 #
-# After `torch.cat([…, k], dim=2)` it is attention as ever: by hand, or by `F.scaled_dot_product_attention(q, keys, values)`.
+# After `torch.cat([…, k], dim=2)` it is attention as ever: by hand, or by `F.scaled_dot_product_attention(q, keys,
+# values)`.
 # </details>
 
 # %% nbgrader={"grade": false, "grade_id": "prefix_attention", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -1511,9 +1525,9 @@ with check("05.prefix_attention") as c:
 #
 # $$\mathrm{prefix\_attention} = (1 - λ)\,\mathrm{attention}(q, K, V) + λ\,\mathrm{attention}(q, P_k, P_v),$$
 #
-# where λ is the share of the softmax that falls on the prefix. So a prefix cannot change *where else* a query looks: among the
-# tokens the pattern stays the same, all of it shrinks by 1 − λ, and something is added. The second term looks like an adapter's: P_k in the
-# place of `down`, P_v of `up`, and a softmax between them.
+# where λ is the share of the softmax that falls on the prefix. So a prefix cannot change *where else* a query looks:
+# among the tokens the pattern stays the same, all of it shrinks by 1 − λ, and something is added. The second term looks
+# like an adapter's: P_k in the place of `down`, P_v of `up`, and a softmax between them.
 
 # %% tags=["experiment", "nbval-check-output"]
 torch.manual_seed(0)
@@ -1526,35 +1540,38 @@ print("pattern without it:  ", " ".join(f"{w:.2f}" for w in before))
 print("with it, rescaled:   ", " ".join(f"{w:.2f}" for w in weights[2:] / weights[2:].sum()))
 
 # %% [markdown]
-# A practical trap with prompts and prefixes: positions. A prompt of k tokens moves all others k places on; `[CLS]` is at position k then.
-# `peft` shifts the positions under a prefix on BERT, too, so that it agrees with your function only if you do the same.
+# A practical trap with prompts and prefixes: positions. A prompt of k tokens moves all others k places on; `[CLS]` is
+# at position k then. `peft` shifts the positions under a prefix on BERT, too, so that it agrees with your function only
+# if you do the same.
 
 # %% [markdown]
 # ## 6 · The library
 #
 # `peft` does all of this in three lines, and three things go wrong with them:
 #
-# - **Names.** `target_modules` are looked up in the model, and every architecture calls its layers differently. Names copied
-#   from a LLaMA recipe, or from the same model in an older release, match nothing; here `peft` raises an error.
+# - **Names.** `target_modules` are looked up in the model, and every architecture calls its layers differently. Names
+#   copied from a LLaMA recipe, or from the same model in an older release, match nothing; here `peft` raises an error.
 #
 #   | model (transformers 5) | query and value | new head |
 #   | --- | --- | --- |
 #   | BERT | `query`, `value` | `classifier` |
 #   | DistilBERT | `q_lin`, `v_lin` | `pre_classifier`, `classifier` |
 #   | ViT | `q_proj`, `v_proj` (older releases: `query`, `value`) | `classifier` |
-# - **The head.** `peft` freezes all but the LoRA, a new random head included, unless it is told of it: `task_type=TaskType.SEQ_CLS` adds the
-#   `classifier` to `modules_to_save`. There is no task type for images; there `modules_to_save` has to be named.
-# - **The call.** `SEQ_CLS` also wraps the model's `forward` in one for texts, whose first argument is `input_ids`. With images as first
-#   argument it fails.
+# - **The head.** `peft` freezes all but the LoRA, a new random head included, unless it is told of it:
+#   `task_type=TaskType.SEQ_CLS` adds the `classifier` to `modules_to_save`. There is no task type for images; there
+#   `modules_to_save` has to be named.
+# - **The call.** `SEQ_CLS` also wraps the model's `forward` in one for texts, whose first argument is `input_ids`. With
+#   images as first argument it fails.
 #
 # ### Exercise 9 · `attach_lora`
 #
 # LoRA on queries and values, with a head that trains, for the three architectures of this course.
 #
-# `attach_lora(model, r=8, lora_alpha=16) -> PeftModel`: BERT and DistilBERT for sequence classification, and ViT for image
-# classification, also where it is inside another module as the course's own is. The result is called just as the model was: `(ids,
-# attention_mask=…)` or `(images)`. LoRA is on the queries and values of every layer and nowhere else; LoRA and head train (for DistilBERT
-# both of its layers), all else is frozen. Any other model, a bare encoder without `classifier` included, is a `ValueError`.
+# `attach_lora(model, r=8, lora_alpha=16) -> PeftModel`: BERT and DistilBERT for sequence classification, and ViT for
+# image classification, also where it is inside another module as the course's own is. The result is called just as the
+# model was: `(ids, attention_mask=…)` or `(images)`. LoRA is on the queries and values of every layer and nowhere else;
+# LoRA and head train (for DistilBERT both of its layers), all else is frozen. Any other model, a bare encoder without
+# `classifier` included, is a `ValueError`.
 #
 # **Difficulty ●●○ · Importance ●●● · 10 minutes · 12 points**
 #
@@ -1564,8 +1581,8 @@ print("with it, rescaled:   ", " ".join(f"{w:.2f}" for w in weights[2:] / weight
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# `LoraConfig(r=…, lora_alpha=…, target_modules=[…], modules_to_save=["classifier"])`. `modules_to_save` also catches names that *end*
-# in what you give.
+# `LoraConfig(r=…, lora_alpha=…, target_modules=[…], modules_to_save=["classifier"])`. `modules_to_save` also catches
+# names that *end* in what you give.
 # </details>
 # <details><summary>Hint 3</summary>
 #
@@ -1715,8 +1732,8 @@ with check("05.attach_lora") as c:
 # %% [markdown]
 # ### Many adapters, one backbone
 #
-# An adapter is small enough to keep one per customer, language or domain, and to switch between them in a running process. Here the
-# course's text encoder with two of them (made by hand, not trained):
+# An adapter is small enough to keep one per customer, language or domain, and to switch between them in a running
+# process. Here the course's text encoder with two of them (made by hand, not trained):
 
 # %% tags=["experiment", "nbval-check-output"]
 from course_utils.backbones import load_text
@@ -1746,9 +1763,10 @@ with torch.no_grad():
           sum(p.numel() for p in merged.parameters()) == sum(p.numel() for p in load_text(task="classification")[0].parameters()))
 
 # %% [markdown]
-# Switched off, the base is back exactly. That is what "LoRA does not forget" means: the weights that know the source task are still there.
-# While the adapter is **on**, the network may have forgotten as much as any other (lesson 04 measures it). And merging ends the exactness:
-# to merge and subtract again leaves rounding errors, so keep the base if you want it back.
+# Switched off, the base is back exactly. That is what "LoRA does not forget" means: the weights that know the source
+# task are still there. While the adapter is **on**, the network may have forgotten as much as any other (lesson 04
+# measures it). And merging ends the exactness: to merge and subtract again leaves rounding errors, so keep the base if
+# you want it back.
 
 # %% [markdown]
 # ## 7 · The experiment: what do rank, method and mixture change?
@@ -2107,11 +2125,11 @@ def forward(model: nn.Module, inputs: dict) -> None:
 # 2. A. Aghajanyan, S. Gupta, L. Zettlemoyer. Intrinsic Dimensionality Explains the Effectiveness of Language Model
 #    Fine-Tuning. ACL 2021.
 # 3. N. Houlsby et al. Parameter-Efficient Transfer Learning for NLP. ICML 2019.
-# 4. J. Pfeiffer, A. Kamath, A. Rücklé, K. Cho, I. Gurevych. AdapterFusion: Non-Destructive Task Composition for Transfer
-#    Learning. EACL 2021.
+# 4. J. Pfeiffer, A. Kamath, A. Rücklé, K. Cho, I. Gurevych. AdapterFusion: Non-Destructive Task Composition for
+#    Transfer Learning. EACL 2021.
 # 5. B. Lester, R. Al-Rfou, N. Constant. The Power of Scale for Parameter-Efficient Prompt Tuning. EMNLP 2021.
 # 6. X. L. Li, P. Liang. Prefix-Tuning: Optimizing Continuous Prompts for Generation. ACL 2021.
 # 7. T. Dettmers, A. Pagnoni, A. Holtzman, L. Zettlemoyer. QLoRA: Efficient Finetuning of Quantized LLMs. NeurIPS 2023.
-# 8. J. He, C. Zhou, X. Ma, T. Berg-Kirkpatrick, G. Neubig. Towards a Unified View of Parameter-Efficient Transfer Learning.
-#    ICLR 2022. Section 3.1.
+# 8. J. He, C. Zhou, X. Ma, T. Berg-Kirkpatrick, G. Neubig. Towards a Unified View of Parameter-Efficient Transfer
+#    Learning. ICLR 2022. Section 3.1.
 # 9. D. Biderman et al. LoRA Learns Less and Forgets Less. Transactions on Machine Learning Research, 2024.
