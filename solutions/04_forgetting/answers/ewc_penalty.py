@@ -125,7 +125,7 @@ def ewc_penalty(model, anchor, fisher, lam):
 #-        total = total + (importance * (now[name].float() - anchor[name].detach().float()) ** 2).sum()
 #+        total = total + (importance * anchor[name].sub_(now[name]) ** 2).sum()
 
-# %% wrong raises_KeyError (all parameters looked up)
+# %% wrong unlisted_looked_up (all parameters looked up)
 # says: 3.weight
 def ewc_penalty(model, anchor, fisher, lam):
     total = 0
@@ -134,8 +134,8 @@ def ewc_penalty(model, anchor, fisher, lam):
     return lam / 2 * total
 
 
-# %% wrong raises_KeyError (all names of the anchor)
-# says: running_mean
+# %% wrong unlisted_looked_up (all names of the anchor)
+# says: buffers
 def ewc_penalty(model, anchor, fisher, lam):
     now = dict(model.named_parameters())
     return lam / 2 * sum((fisher[n] * (now[n] - a) ** 2).sum() for n, a in anchor.items())

@@ -89,10 +89,9 @@ def l2sp_penalty(model, anchor, alpha, beta, is_head):
 #+        else:
 #+            body = body + (p - anchor[name]).abs().sum()
 
-# %% wrong different (alpha and beta swapped)
-# says: is off
+# %% wrong strengths_swapped
 #-    return alpha / 2 * body + beta / 2 * head
-#+    return alpha / 2 * (body + 1) + beta / 2 * head
+#+    return beta / 2 * body + alpha / 2 * head
 
 # %% wrong no_gradient
 # says: .data
@@ -142,7 +141,7 @@ def l2sp_penalty(model, anchor, alpha, beta, is_head):
     return total
 
 
-# %% wrong raises_KeyError (the head's anchor is looked up)
+# %% wrong head_looked_up (in the anchor, and thrown away)
 # says: 3.weight
 def l2sp_penalty(model, anchor, alpha, beta, is_head):
     now = dict(model.named_parameters())

@@ -247,7 +247,8 @@ class ReplayLoader:
 #+                raise ValueError("the memory is empty")
 #+            while len(waiting) < m:
 
-# %% wrong raises_ValueError (an empty memory is always refused)
+# %% wrong empty_memory_refused
+# says: nothing is taken
 #-        if ratio and not len(memory[0]):
 #+        if not len(memory[0]):
 
