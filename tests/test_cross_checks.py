@@ -155,3 +155,23 @@ def test_prefix_is_attention_over_longer_keys():
     want = torch.nn.functional.scaled_dot_product_attention(q, keys, values)
     ours = lesson("05_lora_adapters").prefix_attention(q, k, v, pk, pv)
     torch.testing.assert_close(ours, want, atol=1e-6, rtol=1e-5)
+
+
+def test_diagonal_fisher_is_that_of_backpack():
+    from backpack import backpack, extend
+    from backpack.extensions import DiagGGNExact, SumGradSquared
+    from torch import nn
+
+    torch.manual_seed(0)
+    ours = nn.Sequential(nn.Conv2d(1, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(27, 4))
+    x, y = torch.randn(10, 1, 5, 5), torch.randint(4, (10,))
+    theirs = extend(copy.deepcopy(ours))  # its hooks do not go with torch.func
+    with backpack(SumGradSquared(), DiagGGNExact()):
+        extend(nn.CrossEntropyLoss())(theirs(x), y).backward()
+    fisher = lesson("04_forgetting").diagonal_fisher
+    # With a mean loss each sample's gradient comes divided by N: the sum of N squares is F/N.
+    empirical = {name: len(x) * p.sum_grad_squared for name, p in theirs.named_parameters()}
+    # For cross entropy the Gauss-Newton matrix is the Fisher under the model's own predictions.
+    exact = {name: p.diag_ggn_exact for name, p in theirs.named_parameters()}
+    torch.testing.assert_close(fisher(ours, x, y, batch_size=3), empirical, atol=1e-7, rtol=1e-5)
+    torch.testing.assert_close(fisher(ours, x, batch_size=3), exact, atol=1e-7, rtol=1e-5)

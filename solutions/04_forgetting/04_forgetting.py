@@ -58,7 +58,7 @@ from course_utils.checks import check
 # Two weights, two tasks. The old task A is done best at θ\*; it is picky about the horizontal weight and hardly cares
 # about the vertical one. The new task B wants to be elsewhere. An anchor adds to B's loss a price for leaving θ\*, and
 # its strength λ slides the solution from B's optimum (λ = 0) back to θ\* (λ → ∞). L2-SP asks the same price in all
-# directions, EWC asks it where A is picky.
+# directions, EWC asks it where A is picky. The star is where training on both tasks together would end.
 
 # %% tags=["experiment", "hide-source"]
 from course_utils import plotting
@@ -89,11 +89,11 @@ for needs, best, color, name in ((needs_a, best_a, "#444444", "old task A"), (ne
     left.plot(*best, "o", color=color, markersize=4)
 for (name, path), color in zip(paths.items(), ("#56B4E9", "#0072B2"), strict=True):
     left.plot(*path.T, color=color, linewidth=2.2)
-    left.annotate(name, path[np.argmin(np.abs(path[:, 0] - 1))], xytext=(-2, 7) if name == "EWC" else (4, -12),
+    left.annotate(name, path[np.argmin(np.abs(path[:, 0] - 1))], xytext=(-22, 6) if name == "EWC" else (4, -12),
                   textcoords="offset points", color=color, fontsize=10)
     right.plot(loss_of(needs_b, best_b, path), loss_of(needs_a, best_a, path), color=color, linewidth=2.2, label=name)
 left.plot(*joint, "*", color="#D55E00", markersize=11)
-left.annotate("both trained\ntogether", joint, xytext=(-9, -2), textcoords="offset points", color="#D55E00", fontsize=9, ha="right")
+left.annotate("A + B", joint, xytext=(8, -5), textcoords="offset points", color="#D55E00", fontsize=9)
 right.plot(loss_of(needs_b, best_b, joint), loss_of(needs_a, best_a, joint), "*", color="#D55E00", markersize=11)
 left.set(title="Two roads back to the anchor", xlabel="weight 1 (A is picky)", ylabel="weight 2 (A hardly cares)", aspect="equal")
 right.set(title="At equal loss on B, EWC keeps more", xlabel="loss on the new task B", ylabel="loss on the old task A", ylim=(-0.3, 8))
