@@ -7,7 +7,7 @@
 
 
 # %% wrong alpha_only
-# says: another rank needs no other learning rate
+# says: comparable
 #-        self.register_buffer("scale", base.weight.new_tensor(alpha / r))
 #+        self.register_buffer("scale", base.weight.new_tensor(float(alpha)))
 
