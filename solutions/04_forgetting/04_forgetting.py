@@ -85,7 +85,8 @@ left, right = fig.subplots(1, 2)
 grid = np.stack(np.meshgrid(np.linspace(-1.2, 3.2, 100), np.linspace(-1.2, 3.2, 100)), -1)
 for needs, best, color, name in ((needs_a, best_a, "#444444", "old task A"), (needs_b, best_b, "#E69F00", "new task B")):
     left.contour(grid[..., 0], grid[..., 1], loss_of(needs, best, grid), levels=[0.25, 1, 2.5], colors=color, linewidths=0.9)
-    left.annotate(name, best, xytext=(0, 7 if name[0] == "n" else -15), textcoords="offset points", color=color, ha="center", fontsize=9)
+    left.annotate(name, best, xytext=(0, 7 if name[0] == "n" else -15), textcoords=
+        "offset points", color=color, ha="center", fontsize=9)
     left.plot(*best, "o", color=color, markersize=4)
 for (name, path), color in zip(paths.items(), ("#56B4E9", "#0072B2"), strict=True):
     left.plot(*path.T, color=color, linewidth=2.2)
@@ -95,14 +96,17 @@ for (name, path), color in zip(paths.items(), ("#56B4E9", "#0072B2"), strict=Tru
 left.plot(*joint, "*", color="#D55E00", markersize=11)
 left.annotate("A + B", joint, xytext=(8, -5), textcoords="offset points", color="#D55E00", fontsize=9)
 right.plot(loss_of(needs_b, best_b, joint), loss_of(needs_a, best_a, joint), "*", color="#D55E00", markersize=11)
-left.set(title="Two roads back to the anchor", xlabel="weight 1 (A is picky)", ylabel="weight 2 (A hardly cares)", aspect="equal")
-right.set(title="At equal loss on B, EWC keeps more", xlabel="loss on the new task B", ylabel="loss on the old task A", ylim=(-0.3, 8))
+left.set(title="Two roads back to the anchor", xlabel=
+    "weight 1 (A is picky)", ylabel="weight 2 (A hardly cares)", aspect="equal")
+right.set(title="At equal loss on B, EWC keeps more", xlabel=
+    "loss on the new task B", ylabel="loss on the old task A", ylim=(-0.3, 8))
 right.legend()
 plotting.show(
     fig,
-    "Left: loss contours of task A (narrow in weight 1) and task B (round), and the solutions for growing λ from B's optimum "
-    f"(2, 2) to A's (0, 0): straight for L2-SP, first along weight 1 for EWC; the joint optimum ({joint[0]:.2f}, {joint[1]:.2f}) is "
-    "EWC's solution at λ = 1. Right: loss on A over loss on B along both roads; where B loses 1.0, A loses "
+    "Left: loss contours of task A (narrow in weight 1) and task B (round), and the solutions for growing λ from B's "
+    "optimum (2, 2) to A's (0, 0): straight for L2-SP, first along weight 1 for EWC; the joint optimum "
+    f"({joint[0]:.2f}, {joint[1]:.2f}) is EWC's solution at λ = 1. Right: loss on A over loss on B along both roads; "
+    "where B loses 1.0, A loses "
     + " and ".join(f"{np.interp(1.0, loss_of(needs_b, best_b, p), loss_of(needs_a, best_a, p)):.2f} ({n})" for n, p in paths.items()) + ".",
 )
 
@@ -238,19 +242,23 @@ with check("04.diagonal_fisher") as c:
         parts = [by(lambda g, k=k: rule(g, share[:, k].view(-1, *[1] * (g.ndim - 1))), torch.full((10,), k)) for k in range(3)]
         return {name: sum(part[name] for part in parts) for name in parts[0]}
 
-    batch_mean = ("You squared the gradient of each batch's *mean* loss. In that mean the samples' gradients cancel, and the result "
-                  "is too small by the batch size or its square, whatever you divide by. Square each sample's own gradient.")
-    batch_sum = ("You squared the gradient of each batch's *summed* loss: (a + b)² instead of a² + b². Square each sample's own "
-                 "gradient, then add.")
+    batch_mean = ("You squared the gradient of each batch's *mean* loss. In that mean the samples' gradients cancel, "
+                  "and the result is too small by the batch size or its square, whatever you divide by. Square each "
+                  "sample's own gradient.")
+    batch_sum = ("You squared the gradient of each batch's *summed* loss: (a + b)² instead of a² + b². Square each "
+                 "sample's own gradient, then add.")
     exact = over_classes(lambda g, w: (w * g**2).mean(0), p)
     with c.unchanged(x, y, *model.parameters()):
         got = diagonal_fisher(model, x, y, batch_size=4)
-    c.that(all(p.requires_grad for p in model.parameters()), "requires_grad_changed", "Parameters that trained are frozen after your call.")
+    c.that(all(p.requires_grad for p in model.parameters()), "requires_grad_changed",
+        "Parameters that trained are frozen after your call.")
     if isinstance(got, dict):
-        c.that({"weight", "bias"} <= set(got), "parameters_missing", f"Your dict has the names {sorted(map(str, got))[:4]}; this model "
-               "has the parameters weight and bias. Every parameter that trains can be moved, so each needs its importance.")
-        c.that(not any(getattr(f, "requires_grad", False) for f in got.values()), "attached", "Your result still hangs on a graph "
-               "(requires_grad is True). It is a table of numbers: detach the parameters before you differentiate.")
+        c.that({"weight", "bias"} <= set(got), "parameters_missing",
+            f"Your dict has the names {sorted(map(str, got))[:4]}; this model has the parameters weight and bias. "
+            "Every parameter that trains can be moved, so each needs its importance.")
+        c.that(not any(getattr(f, "requires_grad", False) for f in got.values()), "attached",
+            "Your result still hangs on a graph (requires_grad is True). It is a table of numbers: detach the "
+            "parameters before you differentiate.")
     c.expect(
         got,
         by(lambda g: (g**2).mean(0)),
@@ -261,25 +269,31 @@ with check("04.diagonal_fisher") as c:
             "batch_mean_weighted": (by(lambda g: sum(len(b) * b.mean(0) ** 2 for b in g.split(4)) / 10), batch_mean),
             "batch_sum": (by(lambda g: sum(b.sum(0) ** 2 for b in g.split(4)) / 10), batch_sum),
             "batch_sum_over_batches": (by(lambda g: sum(b.sum(0) ** 2 for b in g.split(4)) / 3), batch_sum),
-            "square_of_mean": (by(lambda g: g.mean(0) ** 2), "You averaged the gradients of all samples and squared last. At an "
-                                                             "optimum that is zero, as if no weight mattered. Square first."),
-            "sum_not_mean": (by(lambda g: (g**2).sum(0)), "Your numbers are those asked for times N: you added over the samples and "
-                                                          "never divided. The same data twice must give the same Fisher."),
-            "over_batches": (by(lambda g: (g**2).sum(0) / 3), "You divided the sum over all samples by the number of batches. It is a "
-                                                              "mean over samples."),
+            "square_of_mean": (by(lambda g: g.mean(0) ** 2),
+                "You averaged the gradients of all samples and squared last. At an optimum that is zero, as if no "
+                "weight mattered. Square first."),
+            "sum_not_mean": (by(lambda g: (g**2).sum(0)),
+                "Your numbers are those asked for times N: you added over the samples and never divided. The same "
+                "data twice must give the same Fisher."),
+            "over_batches": (by(lambda g: (g**2).sum(0) / 3),
+                "You divided the sum over all samples by the number of batches. It is a mean over samples."),
             "ragged_batches": (by(lambda g: torch.stack([(b**2).mean(0) for b in g.split(4)]).mean(0)),
-                               "You averaged the means of the batches, so that the two samples of the last batch count double. "
-                               "Add over all samples, divide by N once."),
-            "last_batch_dropped": (by(lambda g: (g[:8] ** 2).mean(0)), "The last two samples, an incomplete batch, are missing."),
-            "last_batch_uncounted": (by(lambda g: (g[:8] ** 2).sum(0) / 10), "The last two samples, an incomplete batch, are missing."),
-            "last_batch_only": (by(lambda g: (g[8:] ** 2).mean(0)), "Only the last batch is in the result: you overwrite where you "
-                                                                    "should add."),
-            "not_squared": (by(lambda g: g.mean(0)), "You averaged the gradients without a square. They have both signs and cancel."),
+                               "You averaged the means of the batches, so that the two samples of the last batch "
+                               "count double. Add over all samples, divide by N once."),
+            "last_batch_dropped": (by(lambda g: (g[:8] ** 2).mean(0)),
+                "The last two samples, an incomplete batch, are missing."),
+            "last_batch_uncounted": (by(lambda g: (g[:8] ** 2).sum(0) / 10),
+                "The last two samples, an incomplete batch, are missing."),
+            "last_batch_only": (by(lambda g: (g[8:] ** 2).mean(0)),
+                "Only the last batch is in the result: you overwrite where you should add."),
+            "not_squared": (by(lambda g: g.mean(0)),
+                "You averaged the gradients without a square. They have both signs and cancel."),
             "absolute": (by(lambda g: g.abs().mean(0)), "You averaged absolute gradients. The Fisher has squares."),
-            "root": (by(lambda g: (g**2).mean(0).sqrt()), "You took a root of the mean square. The Fisher is the mean square itself."),
+            "root": (by(lambda g: (g**2).mean(0).sqrt()),
+                "You took a root of the mean square. The Fisher is the mean square itself."),
             "labels_ignored": (exact, "You were given labels, but took the model's own distribution."),
-            "argmax_labels": (by(lambda g: (g**2).mean(0), p.argmax(-1)), "You were given labels, but took the class that the model "
-                                                                          "finds most probable."),
+            "argmax_labels": (by(lambda g: (g**2).mean(0), p.argmax(-1)),
+                "You were given labels, but took the class that the model finds most probable."),
         },
     )
     torch.manual_seed(1)
@@ -287,26 +301,32 @@ with check("04.diagonal_fisher") as c:
     torch.manual_seed(2)
     again = diagonal_fisher(model, x, batch_size=4)
     both = all(isinstance(f, dict) and all(torch.is_tensor(v) for v in f.values()) for f in (got, again))
-    c.that(not both or all(torch.equal(got[k], again[k]) for k in got), "labels_sampled", "Without labels, two calls give two results: "
-           "you draw labels. That is right on average but noisy; with so few classes the expectation can be computed exactly.")
+    c.that(not both or all(torch.equal(got[k], again[k]) for k in got), "labels_sampled",
+        "Without labels, two calls give two results: you draw labels. That is right on average but noisy; with so "
+        "few classes the expectation can be computed exactly.")
     c.expect(
         got,
         exact,
         what="Without labels, your Fisher of a softmax regression",
         mistakes={
-            "argmax_labels": (by(lambda g: (g**2).mean(0), p.argmax(-1)), "Without labels you took the most probable class as if it were "
-                              "certain. The expectation is over all classes, each with its probability."),
-            "unweighted": (over_classes(lambda g, w: (g**2).mean(0), p), "You added the squares over the classes without their "
-                                                                         "probabilities. Classes that the model rules out hardly count."),
-            "uniform": (over_classes(lambda g, w: (g**2).mean(0) / 3, p), "You gave each class the same weight. The expectation is over the model's own distribution."),
-            "expected_before_squared": (over_classes(lambda g, w: (w * g).mean(0), p), "All zero: you averaged the gradient over the "
-                                        "classes before squaring. Weighted by their probabilities the gradients of all classes cancel "
-                                        "exactly; square first."),
-            "weights_squared": (over_classes(lambda g, w: ((w * g) ** 2).mean(0), p), "The probabilities were squared together with the "
-                                "gradients. Square the gradient of log p, then weight the square."),
-            "over_classes_too": ({k: v / 3 for k, v in exact.items()}, "Your numbers are too small by the number of classes. The "
-                                 "probabilities add up to one, so there is nothing left to divide by."),
-            "batch_mean": (over_classes(lambda g, w: sum((w[i : i + 4] * g[i : i + 4]).mean(0) ** 2 for i in (0, 4, 8)) / 10, p), batch_mean),
+            "argmax_labels": (by(lambda g: (g**2).mean(0), p.argmax(-1)),
+                "Without labels you took the most probable class as if it were certain. The expectation is over all "
+                "classes, each with its probability."),
+            "unweighted": (over_classes(lambda g, w: (g**2).mean(0), p),
+                "You added the squares over the classes without their probabilities. Classes that the model rules "
+                "out hardly count."),
+            "uniform": (over_classes(lambda g, w: (g**2).mean(0) / 3, p),
+                "You gave each class the same weight. The expectation is over the model's own distribution."),
+            "expected_before_squared": (over_classes(lambda g, w: (w * g).mean(0), p),
+                "All zero: you averaged the gradient over the classes before squaring. Weighted by their "
+                "probabilities the gradients of all classes cancel exactly; square first."),
+            "weights_squared": (over_classes(lambda g, w: ((w * g) ** 2).mean(0), p),
+                "The probabilities were squared together with the gradients. Square the gradient of log p, then "
+                "weight the square."),
+            "over_classes_too": ({k: v / 3 for k, v in exact.items()},
+                "Your numbers are too small by the number of classes. The probabilities add up to one, so there is "
+                "nothing left to divide by."),
+            "batch_mean": (over_classes(lambda g, w: sum(b.mean(0) ** 2 for b in (w * g).split(4)) / 10, p), batch_mean),
         },
     )
     net = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Dropout(0.5), nn.Linear(4, 3))
@@ -318,10 +338,12 @@ with check("04.diagonal_fisher") as c:
         try:
             got = diagonal_fisher(net, x, y)
         except (RuntimeError, ValueError) as error:
-            c.fail("train_mode", "A model in train mode stops your function (" + str(error).splitlines()[0][:80].rstrip(".") + "). Dropout and "
-                   "BatchNorm must be in eval mode while you measure: one sample has no batch statistics.")
-    c.that(all(torch.allclose(got[name], want[name], atol=1e-5) for name in want), "train_mode", "For a model in train mode the Fisher is another "
-           "one than in eval mode: dropout was active while you measured.")
+            c.fail("train_mode",
+                "A model in train mode stops your function. Dropout and BatchNorm must be in eval mode while you measure: "
+                f"one sample has no batch statistics. ({str(error).splitlines()[0][:80]} …)")
+    c.that(all(torch.allclose(got[name], want[name], atol=1e-5) for name in want), "train_mode",
+        "For a model in train mode the Fisher is another one than in eval mode: dropout was active while you "
+        "measured.")
 
 # %% nbgrader={"grade": true, "grade_id": "diagonal_fisher_hidden", "locked": true, "points": 15, "schema_version": 3, "solution": false, "task": false}
 # Hidden checks run here when your work is graded: other seeds, shapes and edge cases.
@@ -346,7 +368,8 @@ with check("04.diagonal_fisher") as c:
         loss = F.cross_entropy(model(sample[None]), label[None])
         return {n: g**2 for n, g in zip(trained, torch.autograd.grad(loss, list(trained.values())), strict=True)}
 
-    image = nn.Sequential(nn.Conv2d(1, 4, 3), nn.GroupNorm(2, 4), nn.ReLU(), nn.BatchNorm2d(4), nn.Flatten(), nn.Dropout(0.3), nn.Linear(36, 5))
+    layers = nn.Conv2d(1, 4, 3), nn.GroupNorm(2, 4), nn.ReLU(), nn.BatchNorm2d(4), nn.Flatten(), nn.Dropout(0.3)
+    image = nn.Sequential(*layers, nn.Linear(36, 5))
     image.eval()
     x, y = torch.randn(7, 1, 5, 5), torch.randint(5, (7,))
     want = {}
@@ -362,7 +385,8 @@ with check("04.diagonal_fisher") as c:
         c.that(all(torch.equal(value, buffers[name]) for name, value in image.named_buffers()), "buffers_moved",
                "BatchNorm's statistics moved while you measured. Be in eval mode for every forward pass.")
         c.expect(got, want, what=f"With images, batch_size={size} and 7 samples, the Fisher")
-    c.that(all(part.training for part in image.modules()), "mode_not_restored", "The model was in train mode and is not any more.")
+    c.that(all(part.training for part in image.modules()), "mode_not_restored",
+        "The model was in train mode and is not any more.")
     c.that(all(p.grad is not None and bool((p.grad == 2.5).all()) for p in image.parameters()), "gradients_changed",
            "The .grad of the parameters changed. Whoever calls you between backward and step loses their gradients: "
            "use grad or torch.autograd.grad, which leave .grad alone.")
@@ -385,21 +409,24 @@ with check("04.diagonal_fisher") as c:
     c.expect(got, want, what="With some parameters frozen and without labels, the Fisher")
     c.that([p.requires_grad for p in image[0].parameters()] == [False, False], "requires_grad_changed",
            "Parameters that were frozen are trainable after your call.")
-    c.that(not any(part.training for part in image.modules()), "mode_not_restored", "The model was in eval mode and is in train mode now.")
+    c.that(not any(part.training for part in image.modules()), "mode_not_restored",
+        "The model was in eval mode and is in train mode now.")
     tied, rows, labels = Tied(), torch.randn(4, 3), torch.tensor([2, 0, 1, 1])
     want = {}
     for i in range(4):
         for name, square in squares(tied, rows[i], labels[i]).items():
             want[name] = want.get(name, 0) + square / 4
-    c.expect(diagonal_fisher(tied, rows, labels), want, what="Where two layers share one weight (named_parameters lists it once), the Fisher")
+    c.expect(diagonal_fisher(tied, rows, labels), want, what=
+        "Where two layers share one weight (named_parameters lists it once), the Fisher")
     torch.manual_seed(5)
     half, small = nn.Linear(4, 3).half(), (1e-4 * torch.randn(16, 4)).half()
     with torch.no_grad():
         p = half(small).float().softmax(-1)
     want = torch.einsum("nc,nd->cd", p * (1 - p), small.float() ** 2) / 16
     got = diagonal_fisher(half, small)["weight"].float()
-    c.that((got > 0.5 * want).all(), "underflow", "For a float16 model with small gradients the Fisher is zero, or nearly so: the squares were "
-           "formed in float16, whose smallest number is 6e-8. Convert the gradients to float32 before you square them.")
+    c.that((got > 0.5 * want).all(), "underflow",
+        "For a float16 model with small gradients the Fisher is zero, or nearly so: the squares were formed in "
+        "float16, whose smallest number is 6e-8. Convert the gradients to float32 before you square them.")
     c.expect(got / want, torch.ones(3, 4), tol=0.05, what="For a float16 model the Fisher, relative to its closed form,")
 ### END HIDDEN TESTS
 
@@ -434,7 +461,8 @@ print(f"you said {my_prediction:g} for batches of 32")
 
 # %% tags=["experiment", "nbval-check-output"]
 g = torch.tensor(1e-4)
-print(f"float32: {g**2:.1e} · float16: {g.half() ** 2:.1e} · bfloat16: {g.bfloat16() ** 2:.1e} · squared in float32: {g.half().float() ** 2:.1e}")
+print(f"float32: {g**2:.1e} · float16: {g.half() ** 2:.1e} · bfloat16: {g.bfloat16() ** 2:.1e} · squared in float32: "
+      f"{g.half().float() ** 2:.1e}")
 
 # %% [markdown]
 # ## 2 · A price for leaving
@@ -511,33 +539,44 @@ with check("04.ewc_penalty") as c:
         2.5 * total(lambda f, d: (f * d**2).sum()),
         what="The penalty",
         mistakes={
-            "half_missing": (5 * total(lambda f, d: (f * d**2).sum()), "Twice the right value: the ½ is missing. With λ = 1 the old "
-                             "task would count twice, and two quadratic tasks would not meet at their joint optimum."),
-            "mean": (2.5 * total(lambda f, d: (f * d**2).mean()), "You took a mean over the elements of each tensor. A sum: otherwise a "
-                     "weight in a big layer would cost less than one in a small layer."),
-            "mean_of_all": (2.5 * total(lambda f, d: (f * d**2).sum()) / 6, "You divided by the number of weights. The penalty is a sum."),
-            "mean_of_tensors": (2.5 * total(lambda f, d: (f * d**2).sum()) / 2, "You averaged over the tensors. The penalty is a sum."),
+            "half_missing": (5 * total(lambda f, d: (f * d**2).sum()),
+                "Twice the right value: the ½ is missing. With λ = 1 the old task would count twice, and two "
+                "quadratic tasks would not meet at their joint optimum."),
+            "mean": (2.5 * total(lambda f, d: (f * d**2).mean()),
+                "You took a mean over the elements of each tensor. A sum: otherwise a weight in a big layer would "
+                "cost less than one in a small layer."),
+            "mean_of_all": (2.5 * total(lambda f, d: (f * d**2).sum()) / 6,
+                "You divided by the number of weights. The penalty is a sum."),
+            "mean_of_tensors": (2.5 * total(lambda f, d: (f * d**2).sum()) / 2,
+                "You averaged over the tensors. The penalty is a sum."),
             "not_squared": (2.5 * total(lambda f, d: (f * d.abs()).sum()), "You took distances, not their squares."),
-            "signed": (2.5 * total(lambda f, d: (f * d).sum()), "The differences are not squared, so that moves up and down cancel."),
-            "fisher_ignored": (2.5 * total(lambda f, d: (d**2).sum()), "The importances are not in it: this is the plain distance, which is "
-                               "L2-SP's."),
-            "fisher_inside": (2.5 * total(lambda f, d: ((f * d) ** 2).sum()), "The Fisher was squared too. It is a mean of squares already: "
-                              "F · d², not (F · d)²."),
+            "signed": (2.5 * total(lambda f, d: (f * d).sum()),
+                "The differences are not squared, so that moves up and down cancel."),
+            "fisher_ignored": (2.5 * total(lambda f, d: (d**2).sum()),
+                "The importances are not in it: this is the plain distance, which is L2-SP's."),
+            "fisher_inside": (2.5 * total(lambda f, d: ((f * d) ** 2).sum()),
+                "The Fisher was squared too. It is a mean of squares already: F · d², not (F · d)²."),
             "fisher_root": (2.5 * total(lambda f, d: (f.sqrt() * d**2).sum()), "You took a root of the Fisher."),
-            "norm": (2.5 * total(lambda f, d: (f * d**2).sum().sqrt()), "You took the norm of each tensor. The penalty has its square."),
-            "weights_only": (2.5 * total(lambda f, d: (f * d**2).sum(), ["weight"]), "The bias is missing: every name in the Fisher counts."),
-            "biases_only": (2.5 * total(lambda f, d: (f * d**2).sum(), ["bias"]), "Only the last tensor counts. Is there a `=` where the sum "
-                            "should grow, or a `return` inside the loop?"),
-            "negative": (-2.5 * total(lambda f, d: (f * d**2).sum()), "The sign is wrong: leaving the anchor would be rewarded."),
-            "anchor_ignored": (2.5 * total(lambda f, d: 0) + 2.5 * sum((fisher[n] * (anchor[n] + moved[n]) ** 2).sum() for n in anchor),
+            "norm": (2.5 * total(lambda f, d: (f * d**2).sum().sqrt()),
+                "You took the norm of each tensor. The penalty has its square."),
+            "weights_only": (2.5 * total(lambda f, d: (f * d**2).sum(), ["weight"]),
+                "The bias is missing: every name in the Fisher counts."),
+            "biases_only": (2.5 * total(lambda f, d: (f * d**2).sum(), ["bias"]),
+                "Only the last tensor counts. Is there a `=` where the sum should grow, or a `return` inside the "
+                "loop?"),
+            "negative": (-2.5 * total(lambda f, d: (f * d**2).sum()),
+                "The sign is wrong: leaving the anchor would be rewarded."),
+            "anchor_ignored": (2.5 * sum((fisher[n] * (anchor[n] + moved[n]) ** 2).sum() for n in anchor),
                                "You priced the distance from zero. The anchor is the old task's weights."),
             "lambda_missing": (total(lambda f, d: (f * d**2).sum()) / 2, "λ is missing."),
         },
     )
-    c.that(getattr(got, "requires_grad", False), "no_gradient", "The value is right, but it has no gradient, so it would change nothing in "
-           "training. Somewhere the weights leave the graph: .data, .item(), .detach(), state_dict() or torch.no_grad().")
+    c.that(getattr(got, "requires_grad", False), "no_gradient",
+        "The value is right, but it has no gradient, so it would change nothing in training. Somewhere the weights "
+        "leave the graph: .data, .item(), .detach(), state_dict() or torch.no_grad().")
     got.backward()
-    c.that(all(p.grad is not None for p in model.parameters()), "no_gradient", "No gradient arrives at one of the parameters.")
+    c.that(all(p.grad is not None for p in model.parameters()), "no_gradient",
+        "No gradient arrives at one of the parameters.")
     c.expect({name: p.grad for name, p in model.named_parameters()}, {name: 5 * fisher[name] * moved[name] for name in fisher},
              what="The gradient of the penalty (λ F (θ − θ*))")
 
@@ -553,24 +592,28 @@ with check("04.ewc_penalty") as c:
     try:
         got = ewc_penalty(model, anchor, fisher, 100.0)
     except KeyError as error:
-        c.fail("unlisted_looked_up", f"Your function stopped at {error}, a name that the Fisher does not have (the model has a new head, the anchor has "
-               "buffers). The sum runs over the names in the Fisher, and over no others.")
+        c.fail("unlisted_looked_up", f"Your function stopped at {error}, a name that the Fisher does not have (the "
+                                     "model has a new head, the anchor has buffers). The sum runs over the names in "
+                                     "the Fisher, and over no others.")
     c.expect(got, 0.0, what="At the anchor the penalty")
     with torch.no_grad():
         for p in model.parameters():
             p += 0.5
     want = sum(f.sum() for f in fisher.values()).item() / 8
-    c.expect(ewc_penalty(model, anchor, fisher, 1), want, what="With a new head that is not in the Fisher, and λ the integer 1, the penalty")
+    c.expect(ewc_penalty(model, anchor, fisher, 1), want, what=
+        "With a new head that is not in the Fisher, and λ the integer 1, the penalty")
     c.expect(ewc_penalty(model, anchor, fisher, 1e4), 1e4 * want, what="For λ = 10,000 the penalty")
     body = {name: value for name, value in anchor.items() if name in fisher}
-    c.expect(ewc_penalty(model, body, dict(reversed(fisher.items())), 1.0), want, what="With the names in another order the penalty")
+    c.expect(ewc_penalty(model, body, dict(reversed(fisher.items())), 1.0), want, what=
+        "With the names in another order the penalty")
     with torch.no_grad():
         c.expect(ewc_penalty(model, anchor, {"0.bias": fisher["0.bias"]}, 1.0), fisher["0.bias"].sum() / 8,
                  what="With a single name in the Fisher the penalty")
     wrapped = nn.Sequential()
     wrapped.add_module("module", model)
-    told = "all names of the model now begin with `module.`: raise KeyError, or a typing error switches the penalty off unnoticed."
-    c.raises(lambda: ewc_penalty(wrapped, anchor, fisher, 1.0), KeyError, "unknown_skipped", "The Fisher has names that the model lacks, since " + told)
+    told = ("The Fisher has names that the model lacks, since all names of the model now begin with `module.`: raise "
+            "KeyError, or a typing error switches the penalty off unnoticed.")
+    c.raises(lambda: ewc_penalty(wrapped, anchor, fisher, 1.0), KeyError, "unknown_skipped", told)
     c.raises(lambda: ewc_penalty(model, {"0.weight": anchor["0.weight"]}, fisher, 1.0), KeyError, "anchor_skipped",
              "The Fisher has names that the anchor lacks: raise KeyError.")
     old = nn.Linear(3, 1)
@@ -578,22 +621,26 @@ with check("04.ewc_penalty") as c:
     with torch.no_grad():
         new.weight += 1
     ewc_penalty(new, dict(old.named_parameters()), prices, 1.0).backward()
-    c.that(old.weight.grad is None, "anchor_gets_gradient", "The anchor was given as parameters and received a gradient. If they belong to a "
-           "model that trains on, the anchor runs after the weights: detach it.")
+    c.that(old.weight.grad is None, "anchor_gets_gradient",
+        "The anchor was given as parameters and received a gradient. If they belong to a model that trains on, the "
+        "anchor runs after the weights: detach it.")
     # Task A: ½ Σ a (θ − θ_A)², task B: ½ Σ b (θ − θ_B)². With F = a and λ = 1, EWC on B ends where A + B would.
     a, b, best_b = torch.tensor([[8.0, 0.5, 3.0]]), torch.tensor([[1.0, 2.0, 0.3]]), torch.tensor([[1.0, -2.0, 0.7]])
     line = nn.Linear(3, 1, bias=False)
     line.weight.data = b * best_b / (a + b)  # the joint optimum for θ_A = 0
-    loss = 0.5 * (b * (line.weight - best_b) ** 2).sum() + ewc_penalty(line, {"weight": torch.zeros(1, 3)}, {"weight": a}, 1.0)
+    loss = 0.5 * (b * (line.weight - best_b) ** 2).sum() + ewc_penalty(line, {"weight": torch.zeros(1, 3)}, {
+        "weight": a}, 1.0)
     loss.backward()
-    c.expect(line.weight.grad, torch.zeros(1, 3), what="For two quadratic tasks and λ = 1, the gradient at their joint optimum")
+    c.expect(line.weight.grad, torch.zeros(1, 3), what=
+        "For two quadratic tasks and λ = 1, the gradient at their joint optimum")
     half = nn.Linear(2, 2, bias=False).half()
     with torch.no_grad():
         half.weight.zero_()
         half.weight += 1e-4
     got = ewc_penalty(half, {"weight": torch.zeros(2, 2).half()}, {"weight": torch.full((2, 2), 50.0)}, 2.0)
-    c.that(got.item() > 1e-6, "underflow", "For a float16 model that moved by 1e-4 the penalty vanishes: the square was formed in float16, whose "
-           "smallest number is 6e-8. Convert to float32 before you square.")
+    c.that(got.item() > 1e-6, "underflow", "For a float16 model that moved by 1e-4 the penalty vanishes: the square "
+                                           "was formed in float16, whose smallest number is 6e-8. Convert to float32 "
+                                           "before you square.")
     c.expect(got, 2e-6, tol=1e-8, what="For a float16 model the penalty")
 ### END HIDDEN TESTS
 
@@ -768,10 +815,12 @@ def l2sp_penalty(
 with check("04.l2sp_penalty") as c:
     torch.manual_seed(0)
     model = nn.ModuleDict({"body": nn.Linear(2, 2), "top": nn.Linear(2, 1)})  # here the head is called top
-    start = {"body.weight": [[1.0, 2.0], [3.0, 4.0]], "body.bias": [1.0, 2.0], "top.weight": [[1.0, -1.0]], "top.bias": [2.0]}
+    start = {"body.weight": [[1.0, 2.0], [3.0, 4.0]], "body.bias": [1.0, 2.0], "top.weight": [[1.0, -1.0]],
+        "top.bias": [2.0]}
     now = {"body.weight": [[2.0, 2.0], [3.0, 2.0]], "body.bias": [1.0, 5.0], "top.weight": [[3.0, 2.0]], "top.bias": [-2.0]}
     anchor, now = ({name: torch.tensor(v) for name, v in weights.items()} for weights in (start, now))
-    model.load_state_dict(now)  # ‖body − anchor‖²: 1 + 4 and 9; ‖body‖²: 21 and 26; ‖head‖²: 13 and 4; ‖head − its start‖²: 13 and 16
+    # ‖body − anchor‖²: 1 + 4 and 9; ‖body‖²: 21 and 26; ‖head‖²: 13 and 4; ‖head − its start‖²: 13 and 16
+    model.load_state_dict(now)
     with c.unchanged(*anchor.values(), *model.parameters()):
         got = l2sp_penalty(model, anchor, 10.0, 100.0, lambda name: name.startswith("top."))
     c.expect(
@@ -780,30 +829,36 @@ with check("04.l2sp_penalty") as c:
         what="The penalty",
         mistakes={
             "half_missing": (10 * 14 + 100 * 17, "Twice the right value: the ½ is missing."),
-            "head_anchored": (5 * 14 + 50 * 29, "The head is pulled back to its random start. Nothing was learned there; the head is pulled "
-                              "to zero."),
-            "all_anchored": (5 * (14 + 29), "The head is anchored like the body. It is new: pull it to zero, with strength β."),
-            "all_anchored_and_decayed": (5 * (14 + 29) + 50 * 17, "The head is both anchored and pulled to zero. It belongs to the second "
-                                         "sum only."),
+            "head_anchored": (5 * 14 + 50 * 29,
+                "The head is pulled back to its random start. Nothing was learned there; the head is pulled to zero."),
+            "all_anchored": (5 * (14 + 29), "The head is anchored like the body. It is new: pull it to zero, with "
+                                            "strength β."),
+            "all_anchored_and_decayed": (5 * (14 + 29) + 50 * 17,
+                "The head is both anchored and pulled to zero. It belongs to the second sum only."),
             "head_ignored": (5 * 14, "The head costs nothing. It is pulled to zero with strength β."),
             "body_ignored": (50 * 17, "The body costs nothing."),
-            "everything_decays": (5 * 47 + 50 * 17, "The body is pulled to zero: that is weight decay. Its anchor is the pretrained weights."),
+            "everything_decays": (5 * 47 + 50 * 17,
+                "The body is pulled to zero: that is weight decay. Its anchor is the pretrained weights."),
             "body_decays_too": (5 * 14 + 50 * (17 + 47), "The body is pulled to zero as well. β concerns the head only."),
             "roles_swapped": (5 * 29 + 50 * 47, "Head and body are mixed up: what `is_head` says is true for the head."),
             "strengths_swapped": (5 * 17 + 50 * 14, "α and β are swapped: α holds the body, β pulls the head to zero."),
             "weights_only": (5 * 5 + 50 * 13, "The biases are missing. All parameters count."),
             "norm": (5 * 14**0.5 + 50 * 17**0.5, "You took norms. The penalty has their squares."),
-            "norm_of_each": (5 * (5**0.5 + 3) + 50 * (13**0.5 + 2), "You took the norm of each tensor. The penalty has the squares."),
+            "norm_of_each": (5 * (5**0.5 + 3) + 50 * (13**0.5 + 2),
+                "You took the norm of each tensor. The penalty has the squares."),
             "mean": (5 * (5 / 4 + 9 / 2) + 50 * (13 / 2 + 4), "You took means over the elements. The penalty is a sum."),
             "absolute": (5 * 6 + 50 * 7, "You added distances, not their squares."),
         },
     )
-    c.that(getattr(got, "requires_grad", False), "no_gradient", "The value is right, but it has no gradient, so it would change nothing in "
-           "training. Somewhere the weights leave the graph: .data, .item(), .detach(), state_dict() or torch.no_grad().")
+    c.that(getattr(got, "requires_grad", False), "no_gradient",
+        "The value is right, but it has no gradient, so it would change nothing in training. Somewhere the weights "
+        "leave the graph: .data, .item(), .detach(), state_dict() or torch.no_grad().")
     got.backward()
-    c.that(all(p.grad is not None for p in model.parameters()), "no_gradient", "No gradient arrives at one of the parameters.")
+    c.that(all(p.grad is not None for p in model.parameters()), "no_gradient",
+        "No gradient arrives at one of the parameters.")
     c.expect({name: p.grad for name, p in model.named_parameters()},
-             {n: 10 * (now[n] - anchor[n]) if n.startswith("body") else 100 * now[n] for n in now}, what="The gradient of the penalty")
+             {n: 10 * (now[n] - anchor[n]) if n.startswith("body") else 100 * now[n] for n in now}, what=
+                 "The gradient of the penalty")
 
 # %% nbgrader={"grade": true, "grade_id": "l2sp_penalty_hidden", "locked": true, "points": 8, "schema_version": 3, "solution": false, "task": false}
 # Hidden checks run here when your work is graded: other seeds, shapes and edge cases.
@@ -817,29 +872,35 @@ with check("04.l2sp_penalty") as c:
     try:
         got = l2sp_penalty(model, anchor, 7.0, 2.0, is_head)
     except KeyError as error:
-        c.fail("head_looked_up", f"The anchor has no head, and your function stopped at {error}. The head needs no anchor: do not look for one.")
+        c.fail("head_looked_up", f"The anchor has no head, and your function stopped at {error}. The head needs no "
+                                 "anchor: do not look for one.")
     c.expect(got, head, what="With the body at its anchor, and an anchor without the head, the penalty")
-    for name, other in (("a head of another size", torch.randn(9, 12)), ("a head of one class, which would broadcast", torch.randn(1, 12))):
+    for name, other in (("a head of another size", torch.randn(9, 12)), (
+        "a head of one class, which would broadcast", torch.randn(1, 12))):
         full = anchor | {"3.weight": other, "3.bias": torch.zeros(len(other))}
         try:
             got = l2sp_penalty(model, full, 7.0, 2.0, is_head)
         except RuntimeError:
-            c.fail("head_looked_up", f"The anchor holds {name}, and your function stopped. It should not look at the head's anchor at all.")
+            c.fail("head_looked_up", f"The anchor holds {name}, and your function stopped. It should not look at the "
+                                     "head's anchor at all.")
         c.expect(got, head, what=f"Where the anchor holds {name}, the penalty")
     with torch.no_grad():
         model[3].weight.zero_()
         model[3].bias.zero_()
-        c.expect(l2sp_penalty(model, anchor, 7.0, 2.0, is_head), 0.0, what="With the body at its anchor and the head at zero, the penalty")
+        c.expect(l2sp_penalty(model, anchor, 7.0, 2.0, is_head), 0.0, what=
+            "With the body at its anchor and the head at zero, the penalty")
         for name, p in model.named_parameters():
             if not is_head(name):
                 p += 1
     count = sum(p.numel() for p in anchor.values())
-    c.expect(l2sp_penalty(model, anchor, 3, 2, is_head), 1.5 * count, what="With each weight of the body moved by 1, the penalty")
+    c.expect(l2sp_penalty(model, anchor, 3, 2, is_head), 1.5 * count, what=
+        "With each weight of the body moved by 1, the penalty")
     norms = lambda name: name.startswith(("1.", "3."))  # whatever is called head here
     c.expect(l2sp_penalty(model, anchor, 0.0, 2.0, norms), sum(p.square().sum() for p in model[1].parameters()),
              what="Where `is_head` also names the norm, the penalty for α = 0",
              mistakes={"name_guessed": (0.0, "You decide yourself what the head is. Ask `is_head`, and nothing else.")})
-    c.expect(l2sp_penalty(model[:3], anchor, 2.0, 5.0, lambda name: False), float(count), what="For a model without a head the penalty")
+    c.expect(l2sp_penalty(model[:3], anchor, 2.0, 5.0, lambda name: False), float(count), what=
+        "For a model without a head the penalty")
     c.raises(lambda: l2sp_penalty(model, {"0.weight": anchor["0.weight"]}, 1.0, 1.0, is_head), KeyError, "missing_skipped",
              "The anchor lacks a parameter of the body: raise KeyError, or a wrong name leaves it free without a word.")
     old = nn.Linear(3, 1)
@@ -847,7 +908,8 @@ with check("04.l2sp_penalty") as c:
     with torch.no_grad():
         new.weight += 1
     l2sp_penalty(new, dict(old.named_parameters()), 1.0, 1.0, lambda name: False).backward()
-    c.that(old.weight.grad is None, "anchor_gets_gradient", "The anchor was given as parameters and received a gradient: detach it.")
+    c.that(old.weight.grad is None, "anchor_gets_gradient",
+        "The anchor was given as parameters and received a gradient: detach it.")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -924,7 +986,8 @@ def online_fisher(
 
 # %% nbgrader={"grade": true, "grade_id": "online_fisher_check", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 with check("04.online_fisher") as c:
-    old, new = {"w": torch.tensor([1.0, 2.0]), "b": torch.tensor([4.0])}, {"w": torch.tensor([10.0, 30.0]), "b": torch.tensor([8.0])}
+    old = {"w": torch.tensor([1.0, 2.0]), "b": torch.tensor([4.0])}
+    new = {"w": torch.tensor([10.0, 30.0]), "b": torch.tensor([8.0])}
 
     def by(a, b):
         return {name: a * old[name] + b * new[name] for name in old}
@@ -936,9 +999,10 @@ with check("04.online_fisher") as c:
         by(0.75, 1),
         what="For γ = 0.75 the result",
         mistakes={
-            "moving_average": (by(0.75, 0.25), "You took a moving average. In a sum the new task counts in full; γ only shrinks what came "
-                               "before."),
-            "average_swapped": (by(0.25, 0.75), "You took a moving average, with its weights swapped. In a sum the new task counts in full."),
+            "moving_average": (by(0.75, 0.25),
+                "You took a moving average. In a sum the new task counts in full; γ only shrinks what came before."),
+            "average_swapped": (by(0.25, 0.75),
+                "You took a moving average, with its weights swapped. In a sum the new task counts in full."),
             "gamma_on_new": (by(1, 0.75), "γ shrinks the new task's importances. It should shrink the old ones."),
             "gamma_on_both": (by(0.75, 0.75), "γ shrinks both. The new task counts in full."),
             "gamma_missing": (by(1, 1), "γ is not used: nothing old would ever fade."),
@@ -960,8 +1024,9 @@ with check("04.online_fisher") as c:
         try:
             running = online_fisher(running, fisher, 0.5)
         except KeyError as error:
-            c.fail("names_differ", f"The tasks have heads of their own, and your function stopped at {error}. A name that one side lacks "
-                   "counts as zero there (before the first task, that is all names).")
+            c.fail("names_differ", f"The tasks have heads of their own, and your function stopped at {error}. A name "
+                                   "that one side lacks counts as zero there (before the first task, that is all "
+                                   "names).")
         c.that(isinstance(running, dict) and set(running) == {"body", *(f"head{j}" for j in range(i + 1))}, "names_dropped",
                f"After {i + 1} tasks your result should have the names body and head0 … head{i}.")
         c.that(not any(running[n].data_ptr() == fisher[n].data_ptr() for n in fisher), "aliased",
@@ -970,13 +1035,15 @@ with check("04.online_fisher") as c:
             "head1": tasks[1]["head1"] / 2, "head2": tasks[2]["head2"]}
     c.expect(running, want, what="After three tasks with γ = 0.5 the running Fisher",
              mistakes={"old_not_faded": (want | {"head0": tasks[0]["head0"], "head1": tasks[1]["head1"]},
-                                         "A name that the new task lacks does not fade. Its new importance is zero, its old one times γ.")})
+                                         "A name that the new task lacks does not fade. Its new importance is "
+                                         "zero, its old one times γ.")})
     before = {name: value.clone() for name, value in running.items()}
     same = online_fisher(running, {}, 1.0)
     c.expect(same, before, what="With nothing new and γ = 1 the result")
     c.that(not any(same[n].data_ptr() == running[n].data_ptr() for n in running), "aliased",
            "A tensor of your result shares its memory with the old Fisher: whoever changes one changes both.")
-    c.expect(online_fisher(running, tasks[0], 0.0), {n: tasks[0].get(n, torch.zeros(2)) for n in running}, what="For γ = 0 the result")
+    c.expect(online_fisher(running, tasks[0], 0.0), {n: tasks[0].get(n, torch.zeros(2)) for n in running}, what=
+        "For γ = 0 the result")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -1039,10 +1106,12 @@ with check("04.reservoir") as c:
     c.that(isinstance(first, list), "not_a_list", f"Return a list; yours is a {type(first).__name__}.")
     c.that(first, "two_passes", "You keep nothing. A stream can be passed over only once: counting its items uses it up.")
     c.that(len(first) == 2, "wrong_length", f"From seven items two should be kept; you keep {len(first)}.")
-    c.that(set(first) <= set("abcdefg"), "not_items", f"Your list holds {first[0]!r}, which is none of the stream's items. Keep the items, not "
-                                                      "their positions.")
-    c.that(sorted(reservoir(iter("abc"), 5, rng)) == list("abc"), "short_stream", "From three items with room for five, keep all three once.")
-    c.that(reservoir(range(1000), 5, np.random.default_rng(1)) == reservoir(range(1000), 5, np.random.default_rng(1)), "global_rng",
+    c.that(set(first) <= set("abcdefg"), "not_items",
+        f"Your list holds {first[0]!r}, which is none of the stream's items. Keep the items, not their positions.")
+    c.that(sorted(reservoir(iter("abc"), 5, rng)) == list("abc"), "short_stream",
+        "From three items with room for five, keep all three once.")
+    once, again = (reservoir(range(1000), 5, np.random.default_rng(1)) for _ in range(2))
+    c.that(once == again, "global_rng",
            "The same seed of `rng` gives two results: draw from `rng`, not from random or np.random.")
     counts = Counter()
     for _ in range(trials):
@@ -1052,24 +1121,28 @@ with check("04.reservoir") as c:
         counts.update(kept)
     share = np.array([counts[i] / trials for i in range(7)])  # each should be 2/7 = 0.286, give or take 0.036 (five sigma)
     near = lambda *wanted: np.allclose(share, wanted, atol=0.036)
-    told = "Kept of seven items with room for two, share of trials: " + " ".join(f"{s:.2f}" for s in share) + " (fair: 0.29 each). "
+    told = " ".join(f"{s:.2f}" for s in share)
+    told = f"Kept of seven items with room for two, share of trials: {told} (fair: 0.29 each). "
     c.that(not near(1, 1, 0, 0, 0, 0, 0), "keeps_first", told + "You keep the first k and never replace one.")
     c.that(not near(0, 0, 0, 0, 0, 1, 1), "keeps_last", told + "You keep the last k: a window, not a memory.")
-    c.that(not (share[:2] > 0.964).any(), "same_place", told + "One item always survives: newcomers never take its place. Which place they take must be "
-                                                           "random too.")
-    c.that(not near(0.167, 0.167, 0.333, 0.333, 0.333, 0.333, 0.333), "off_by_one", told + "The third item always goes in. When it arrives it is one "
-           "of three, and has the same chance to be left out as the others.")
-    c.that(share[-1] - share[:2].mean() < 0.072, "newest_favored", told + "Newer items are favored. The chance of a newcomer has to fall as the "
-                                                                          "stream goes on.")
+    c.that(not (share[:2] > 0.964).any(), "same_place", told +
+        "One item always survives: newcomers never take its place. Which place they take must be random too.")
+    c.that(not near(0.167, 0.167, 0.333, 0.333, 0.333, 0.333, 0.333), "off_by_one", told +
+        "The third item always goes in. When it arrives it is one of three, and has the same chance to be left out "
+        "as the others.")
+    c.that(share[-1] - share[:2].mean() < 0.072, "newest_favored", told +
+        "Newer items are favored. The chance of a newcomer has to fall as the stream goes on.")
     c.that(np.allclose(share, 2 / 7, atol=0.036), "not_uniform", told + "Every item should have the same chance.")
 
 # %% nbgrader={"grade": true, "grade_id": "reservoir_hidden", "locked": true, "points": 6, "schema_version": 3, "solution": false, "task": false}
 # Hidden checks run here when your work is graded: other seeds, shapes and edge cases.
 ### BEGIN HIDDEN TESTS
 with check("04.reservoir") as c:
-    c.that(reservoir(range(5), 0, np.random.default_rng(0)) == [], "no_room", "With room for no item (k = 0) the result is an empty list.")
+    c.that(reservoir(range(5), 0, np.random.default_rng(0)) == [], "no_room",
+        "With room for no item (k = 0) the result is an empty list.")
     c.that(reservoir([], 3, np.random.default_rng(0)) == [], "empty_stream", "From an empty stream comes an empty list.")
-    c.that(sorted(reservoir(range(4), 4, np.random.default_rng(0))) == [0, 1, 2, 3], "short_stream", "From k items all are kept.")
+    c.that(sorted(reservoir(range(4), 4, np.random.default_rng(0))) == [0, 1, 2, 3], "short_stream",
+        "From k items all are kept.")
     trials, rng = 6000, np.random.default_rng(3)
     sets = Counter(frozenset(reservoir(range(6), 3, rng)) for _ in range(trials))
     wanted = [frozenset(s) for s in itertools.combinations(range(6), 3)]
@@ -1077,11 +1150,13 @@ with check("04.reservoir") as c:
     single = np.array([sum(n for s, n in sets.items() if i in s) / trials for i in range(6)])
     c.that(np.allclose(single, 0.5, atol=0.033), "not_uniform", "Of six items with room for three, the shares kept are "
            + " ".join(f"{s:.2f}" for s in single) + "; 0.50 each would be fair.")
-    c.that(np.allclose(share, 0.05, atol=0.0145), "sets_not_uniform", f"Each item is kept equally often, but not each set: of six items, the three "
-           f"{sorted(wanted[int(share.argmax())])} stay together in {share.max():.0%} of trials, where 5 % would be fair. A newcomer must not "
-           "always take the place of the oldest, or of a neighbor.")
+    c.that(np.allclose(share, 0.05, atol=0.0145), "sets_not_uniform",
+        "Each item is kept equally often, but not each set: of six items, the three "
+        f"{sorted(wanted[int(share.argmax())])} stay together in {share.max():.0%} of trials, where 5 % would be "
+        "fair. A newcomer must not always take the place of the oldest, or of a neighbor.")
     late = np.mean([np.mean(np.array(reservoir(range(400), 20, rng)) >= 200) for _ in range(100)])  # sd 0.011
-    c.that(abs(late - 0.5) < 0.056, "not_uniform", f"Of a stream of 400 with room for 20, {late:.0%} of what you keep is from the second half.")
+    c.that(abs(late - 0.5) < 0.056, "not_uniform",
+        f"Of a stream of 400 with room for 20, {late:.0%} of what you keep is from the second half.")
 
     class Item:
         """Something whose life can be watched."""
@@ -1097,10 +1172,12 @@ with check("04.reservoir") as c:
             yield item
 
     kept = reservoir(watched(200), 10, np.random.default_rng(2))
-    c.that(len(kept) == 10, "wrong_length", f"From 200 items ten should be kept; you keep {len(kept)}. Can your function cope with a generator, "
-                                            "which can be passed over once and has no length?")
-    c.that(most <= 10 + 5, "stores_everything", f"At some moment you held {most} items of a stream of 200, with room for ten. A stream may not fit "
-                                                "into memory: decide about each item when it comes.")
+    c.that(len(kept) == 10, "wrong_length", f"From 200 items ten should be kept; you keep {len(kept)}. Can your "
+                                            "function cope with a generator, which can be passed over once and has "
+                                            "no length?")
+    c.that(most <= 10 + 5, "stores_everything",
+        f"At some moment you held {most} items of a stream of 200, with room for ten. A stream may not fit into "
+        "memory: decide about each item when it comes.")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -1108,8 +1185,8 @@ with check("04.reservoir") as c:
 #
 # ### Exercise 6 · `ReplayLoader`
 #
-# "10 % replay" should mean that a tenth of every batch is old. Loops that toss a coin before each batch, or add 10 % of
-# the batch size *on top* (which makes 9.1 %), are common; with some luck nobody notices.
+# "One tenth replay" should mean that a tenth of every batch is old. Loops that toss a coin before each batch, or add a
+# tenth of the batch size *on top* (which makes an eleventh), are common; with some luck nobody notices.
 #
 # `ReplayLoader(task, memory, ratio, seed=0)`, to be passed to `fit` in place of `task`:
 #
@@ -1192,53 +1269,63 @@ with check("04.replay_loader") as c:
     try:
         length = len(loader)
     except TypeError:
-        c.fail("no_len", "len(loader) does not work. A schedule of learning rates has to know how many steps there will be.")
-    c.expect(length, 3, what="len(loader)", mistakes={"len_counts_samples": (25, "len(loader) counts samples; a loader's length is its number of "
-                                                                                 "batches.")})
+        c.fail("no_len", "len(loader) does not work. A schedule of learning rates has to know how many steps there "
+                         "will be.")
+    c.expect(length, 3, what="len(loader)", mistakes={"len_counts_samples": (25,
+        "len(loader) counts samples; a loader's length is its number of batches.")})
     epoch = list(loader)
-    c.that(all(isinstance(batch, tuple | list) and len(batch) == 2 for batch in epoch), "not_pairs", "Each batch should be a pair of x and y.")
+    c.that(all(isinstance(batch, tuple | list) and len(batch) == 2 for batch in epoch), "not_pairs",
+        "Each batch should be a pair of x and y.")
     again = list(loader)
-    c.that(len(again) == len(epoch), "exhausted", "The second time one iterates over your loader it gives another number of batches. Start an "
-                                                  "iteration in __iter__, not in __init__.")
+    c.that(len(again) == len(epoch), "exhausted",
+        "The second time one iterates over your loader it gives another number of batches. Start an iteration in "
+        "__iter__, not in __init__.")
     old = [[int(v) for v in by if v >= 100] for _, by in epoch]
     new = [[int(v) for v in by if v < 100] for _, by in epoch]
     c.that(len(epoch) == 3 or not any(o and n for o, n in zip(old, new, strict=True)), "wrong_number_of_batches",
            f"From three batches of the task you make {len(epoch)}.")
-    c.that(len(epoch) == 3, "batches_of_their_own", f"Old samples come in batches of their own, so that an epoch has {len(epoch)} batches instead of "
-           "three and no step sees both tasks. Mix them into each batch.")
-    c.that(sum(map(len, new)) == 15, "replaces_task", f"Of 15 task samples {sum(map(len, new))} are left: replay comes on top, it does not take "
-                                                      "their places.")
+    c.that(len(epoch) == 3, "batches_of_their_own",
+        f"Old samples come in batches of their own, so that an epoch has {len(epoch)} batches instead of three and no "
+        "step sees both tasks. Mix them into each batch.")
+    c.that(sum(map(len, new)) == 15, "replaces_task",
+        f"Of 15 task samples {sum(map(len, new))} are left: replay comes on top, it does not take their places.")
     c.expect(
         [len(o) for o in old],
         [4, 4, 2],
         what="For ratio 0.4 and task batches of 6, 6 and 3, the list of memory samples per batch",
         mistakes={
             "no_memory": ([0, 0, 0], "No memory sample is in the batches."),
-            "ratio_on_top": ([2, 2, 1], "You added ratio · B samples to the B. They are then ratio/(1 + ratio) of the batch: 10 % would be "
-                             "9.1 %, and 100 % a half."),
-            "ratio_of_memory": ([3, 3, 3], "You took a share of the memory. `ratio` is a share of the batch, however large the memory."),
-            "same_for_all": ([4, 4, 4], "The last batch is smaller and gets as many old samples as the others: there its share is too large."),
+            "ratio_on_top": ([2, 2, 1], "You added ratio · B samples to the B. They are then ratio/(1 + ratio) of "
+                                        "the batch: 10 % would be 9.1 %, and 100 % a half."),
+            "ratio_of_memory": ([3, 3, 3], "You took a share of the memory. `ratio` is a share of the batch, "
+                                           "however large the memory."),
+            "same_for_all": ([4, 4, 4], "The last batch is smaller and gets as many old samples as the others: "
+                                        "there its share is too large."),
             "task_share": ([9, 9, 4], "You took `ratio` for the share of the new task. It is the share of the memory."),
             "one_each": ([1, 1, 1], "Each batch gets one memory sample, whatever the ratio."),
             "whole_memory": ([7, 7, 7], "Each batch gets the whole memory."),
         },
     )
-    c.that(all(n == by.tolist() for n, (_, by) in zip(new, task, strict=True)), "task_shuffled", "The task's samples are not those of its own batch "
-           "in their order. Leave the batches as they come.")
+    c.that(all(n == by.tolist() for n, (_, by) in zip(new, task, strict=True)), "task_shuffled",
+        "The task's samples are not those of its own batch in their order. Leave the batches as they come.")
     c.that(all(int(v) < 100 for (_, by), (_, ty) in zip(epoch, task, strict=True) for v in by[: len(ty)]), "memory_first",
-           "Memory samples stand among or before the task's. They come behind them, so that a loss can tell them apart by position.")
-    c.that(all(torch.equal(bx[:, 0].long(), by) for bx, by in epoch), "labels_mixed", "A sample has the label of another one: draw positions once, "
-                                                                                     "and use them for x and for y.")
+           "Memory samples stand among or before the task's. They come behind them, so that a loss can tell them "
+           "apart by position.")
+    c.that(all(torch.equal(bx[:, 0].long(), by) for bx, by in epoch), "labels_mixed",
+        "A sample has the label of another one: draw positions once, and use them for x and for y.")
     for seed in range(4):
         uses = Counter(int(v) for _, by in ReplayLoader(task, memory, 0.4, seed=seed) for v in by if v >= 100)
-        c.that(len(uses) == 7 and max(uses.values()) == 2, "uneven", f"In ten draws from a memory of seven {len(uses)} different samples came, one of "
-               f"them {max(uses.values())} times. None should come again before all others have come.")
+        c.that(len(uses) == 7 and max(uses.values()) == 2, "uneven",
+            f"In ten draws from a memory of seven {len(uses)} different samples came, one of them "
+            f"{max(uses.values())} times. None should come again before all others have come.")
     many = torch.arange(100.0, 200)[:, None], torch.arange(100, 200)
     drawn = lambda loader: [int(v) for _, by in loader for v in by if v >= 100]
     loader = ReplayLoader(task, many, 0.4)
     first, second = drawn(loader), drawn(loader)
-    c.that(first != sorted(first), "not_random", "The memory is gone through in its own order, class by class if that is how it was filled.")
-    c.that(first != second, "same_every_epoch", "Every epoch draws the same samples, so most of a large memory is never used.")
+    c.that(first != sorted(first), "not_random",
+        "The memory is gone through in its own order, class by class if that is how it was filled.")
+    c.that(first != second, "same_every_epoch",
+        "Every epoch draws the same samples, so most of a large memory is never used.")
 
 # %% nbgrader={"grade": true, "grade_id": "replay_loader_hidden", "locked": true, "points": 10, "schema_version": 3, "solution": false, "task": false}
 # Hidden checks run here when your work is graded: other seeds, shapes and edge cases.
@@ -1247,51 +1334,65 @@ with check("04.replay_loader") as c:
     torch.manual_seed(1)
     np.random.seed(1)
     memory = torch.randn(40, 1, 4, 4), torch.arange(100, 140)
-    for size, ratio, want in ((9, 0.1, 1), (10, 0.15, 2), (10, 0.1, 1), (32, 0.5, 32), (8, 0.75, 24), (20, 0.9, 180), (3, 0.05, 0), (7, 0, 0)):
+    cases = (9, 0.1, 1), (10, 0.15, 2), (10, 0.1, 1), (32, 0.5, 32), (8, 0.75, 24), (20, 0.9, 180), (3, 0.05, 0), (7, 0, 0)
+    for size, ratio, want in cases:
         task = [(torch.randn(size, 1, 4, 4), torch.arange(size))] * 2
         batches = list(ReplayLoader(task, memory, ratio))
         got = [int((by >= 100).sum()) for _, by in batches]
-        told = f"With batches of {size} and ratio {ratio}, {size * ratio / (1 - ratio):.2f} memory samples are wanted, and yours have {got}. "
-        c.that(got != [want - 1] * 2 or want * (1 - ratio) <= size * ratio, "rounded_down", told + "Round to the nearest number; int cuts off.")
+        told = f"With batches of {size} and ratio {ratio}, {size * ratio / (1 - ratio):.2f} memory samples are wanted; you have {got}. "
+        c.that(got != [want - 1] * 2 or want * (1 - ratio) <= size * ratio, "rounded_down", told +
+            "Round to the nearest number; int cuts off.")
         c.that(got != [want + 1] * 2, "rounded_up", told + "Round to the nearest number.")
         c.that(got == [want] * 2, "wrong_share", told + "The share should be the same in every batch.")
         for bx, by in batches:
-            c.that(bx.shape == (size + want, 1, 4, 4) and by.dtype == torch.long, "shape", f"x has shape {tuple(bx.shape)} and y the type {by.dtype}; "
-                   f"expected ({size + want}, 1, 4, 4) and torch.int64.")
-            c.that(torch.equal(bx[:size], task[0][0]), "task_shuffled", "The first samples of a batch should be the task's, in their order.")
+            c.that(bx.shape == (size + want, 1, 4, 4) and by.dtype == torch.long, "shape",
+                f"x has shape {tuple(bx.shape)} and y the type {by.dtype}; expected ({size + want}, 1, 4, 4) and "
+                "torch.int64.")
+            c.that(torch.equal(bx[:size], task[0][0]), "task_shuffled",
+                "The first samples of a batch should be the task's, in their order.")
             c.that(all(torch.equal(bx[i], memory[0][by[i] - 100]) for i in range(size, size + want)), "labels_mixed",
                    "A memory sample has the label of another one.")
     task = [(torch.randn(8, 1, 4, 4), torch.arange(8))] * 12
     drawn = lambda loader: [int(v) for _, by in loader for v in by if v >= 100]
     uses = Counter(drawn(ReplayLoader(task, memory, 0.5)))  # 96 draws from 40
-    c.that(set(uses.values()) == {2, 3} and len(uses) == 40, "uneven", "In 96 draws from a memory of 40 each sample should come two or three times; yours "
-           f"come {min(uses.values()) if len(uses) == 40 else 0} to {max(uses.values())} times. Shuffled passes through the memory, one after the other.")
+    c.that(set(uses.values()) == {2, 3} and len(uses) == 40, "uneven",
+        "In 96 draws from a memory of 40 each sample should come two or three times; yours come "
+        f"{min(uses.values()) if len(uses) == 40 else 0} to {max(uses.values())} times. Shuffled passes through the "
+        "memory, one after the other.")
     states = torch.get_rng_state(), np.random.get_state()[1].copy()
-    one, two, three = ReplayLoader(task, memory, 0.5, seed=5), ReplayLoader(task, memory, 0.5, seed=5), ReplayLoader(task, memory, 0.5, seed=6)
+    one, two, three = (ReplayLoader(task, memory, 0.5, seed=seed) for seed in (5, 5, 6))
     a, b, other = drawn(one), drawn(two), drawn(three)
-    c.that(torch.equal(torch.get_rng_state(), states[0]) and np.array_equal(np.random.get_state()[1], states[1]), "global_rng",
-           "Your loader draws from a global generator, so that dropout and everything behind it change with the replay. Use self.generator.")
+    c.that(torch.equal(torch.get_rng_state(), states[0]) and np.array_equal(np.random.get_state()[1], states[1]),
+        "global_rng",
+           "Your loader draws from a global generator, so that dropout and everything behind it change with the "
+           "replay. Use self.generator.")
     c.that(a == b, "not_reproducible", "Two loaders with the same seed draw different samples.")
     c.that(a != other, "seed_ignored", "Loaders with different seeds draw the same samples.")
     later = drawn(one)
     one.generator.manual_seed(one.generator.initial_seed())
-    c.that(drawn(one) == a, "generator_unused", "After self.generator is set back to its seed, an epoch is not the same as the first one: something "
-           "else decides too (another generator, or a queue that outlives the epoch).")
+    c.that(drawn(one) == a, "generator_unused",
+        "After self.generator is set back to its seed, an epoch is not the same as the first one: something else "
+        "decides too (another generator, or a queue that outlives the epoch).")
     c.that(later != a, "same_every_epoch", "Every epoch draws the same samples.")
     from torch.utils.data import DataLoader, TensorDataset
 
-    inner = DataLoader(TensorDataset(torch.randn(10, 2), torch.zeros(10, dtype=torch.long)), 4, generator=torch.Generator().manual_seed(0))
+    data = TensorDataset(torch.randn(10, 2), torch.zeros(10, dtype=torch.long))
+    inner = DataLoader(data, 4, generator=torch.Generator().manual_seed(0))
     replay = ReplayLoader(inner, (torch.randn(5, 2), torch.ones(5, dtype=torch.long)), 0.5)
-    c.expect([len(replay), *(len(by) for _, by in replay)], [3, 8, 8, 4], what="Over a DataLoader of ten samples in fours, the length and the batches")
+    c.expect([len(replay), *(len(by) for _, by in replay)], [3, 8, 8, 4], what=
+        "Over a DataLoader of ten samples in fours, the length and the batches")
     for ratio in (1.0, 1.5, -0.1):
-        c.raises(lambda r=ratio: ReplayLoader(task, memory, r), ValueError, "bad_ratio_accepted", f"ratio = {ratio} makes no batch: raise ValueError.")
+        c.raises(lambda r=ratio: ReplayLoader(task, memory, r), ValueError, "bad_ratio_accepted",
+            f"ratio = {ratio} makes no batch: raise ValueError.")
     empty = memory[0][:0], memory[1][:0]
-    c.raises(lambda: ReplayLoader(task, empty, 0.1), ValueError, "empty_memory_accepted", "With an empty memory and ratio 0.1, raise ValueError when the "
-             "loader is made; otherwise training stops in its first step with a message about something else.")
+    c.raises(lambda: ReplayLoader(task, empty, 0.1), ValueError, "empty_memory_accepted",
+        "With an empty memory and ratio 0.1, raise ValueError when the loader is made; otherwise training stops in "
+        "its first step with a message about something else.")
     try:
         count = len(list(ReplayLoader(task, empty, 0.0)))
     except Exception as error:
-        c.fail("empty_memory_refused", f"With ratio 0 an empty memory is fine: nothing is taken from it. Yours raised {type(error).__name__}.")
+        c.fail("empty_memory_refused", "With ratio 0 an empty memory is fine: nothing is taken from it. Yours raised "
+                                       f"{type(error).__name__}.")
     c.that(count == 12, "wrong_number_of_batches", f"With ratio 0, 12 batches of the task become {count}.")
 ### END HIDDEN TESTS
 
@@ -1386,30 +1487,39 @@ with check("04.continual_metrics") as c:
         want,
         what="The accuracy matrix",
         mistakes={
-            "scored_before_learning": (want - 0.1, "You score before the task is learned: row i is the state *after* task i."),
+            "scored_before_learning": (want - 0.1,
+                "You score before the task is learned: row i is the state *after* task i."),
             "all_at_end": (want[[2, 2, 2]], "All rows show the end: you learned all tasks first and scored afterwards."),
-            "seen_only": (np.tril(want), "Above the diagonal you have zeros. Score the tasks still to come too: what one task does for the next "
-                          "is transfer."),
-            "seen_only_nan": (np.where(np.tri(3) > 0, want, np.nan), "Above the diagonal nothing was scored. Score the tasks still to come too."),
+            "seen_only": (np.tril(want), "Above the diagonal you have zeros. Score the tasks still to come too: "
+                                         "what one task does for the next is transfer."),
+            "seen_only_nan": (np.where(np.tri(3) > 0, want, np.nan),
+                "Above the diagonal nothing was scored. Score the tasks still to come too."),
             "transposed": (want.T, "Rows and columns are swapped. A row is a moment, a column is a task."),
-            "diagonal": (np.diag(np.diag(want)), "Only the diagonal: each task was scored when it was learned, and not again."),
-            "learned_again": (0.1 * np.arange(1, 10).reshape(3, 3) + 0.01 * np.arange(3), "You call `learn` for each cell of the matrix. Each task "
-                              "is learned once."),
+            "diagonal": (np.diag(np.diag(want)),
+                "Only the diagonal: each task was scored when it was learned, and not again."),
+            "learned_again": (0.1 * np.arange(1, 10).reshape(3, 3) + 0.01 * np.arange(3),
+                "You call `learn` for each cell of the matrix. Each task is learned once."),
         },
     )
-    c.that(learned == ["a", "b", "c"], "learned_again", f"`learn` was called with {learned}; once for each task, in order, was asked.")
+    c.that(learned == ["a", "b", "c"], "learned_again",
+        f"`learn` was called with {learned}; once for each task, in order, was asked.")
     c.expect(
         backward_transfer(R),
         -0.2,
         what="Backward transfer of the 3 × 3 example",
         mistakes={
             "bwt_sign": (0.2, "The sign is turned: backward transfer is negative where later tasks hurt."),
-            "bwt_last_included": (-0.4 / 3, "You divided by T, or included the last task, for which nothing comes later. T − 1 tasks can gain or lose."),
+            "bwt_last_included": (-0.4 / 3, "You divided by T, or included the last task, for which nothing comes "
+                                            "later. T − 1 tasks can gain or lose."),
             "bwt_sum": (-0.4, "A sum; the mean over the tasks but the last was asked."),
-            "bwt_transposed": (np.mean(R[:2, 2] - np.diag(R)[:2]), "Rows and columns are swapped. The end is the last *row*."),
-            "bwt_from_best": (-0.245, "You compared with the best value of each task: that is forgetting. Backward transfer compares with the diagonal."),
-            "bwt_from_first": (np.mean(R[2, :2] - R[0, :2]), "You compared with the first row. Task j was learned in row j."),
-            "bwt_last_step": (np.mean(R[2, :2] - R[1, :2]), "You compared with the row before the last. Task j was learned in row j."),
+            "bwt_transposed": (np.mean(R[:2, 2] - np.diag(R)[:2]),
+                "Rows and columns are swapped. The end is the last *row*."),
+            "bwt_from_best": (-0.245, "You compared with the best value of each task: that is forgetting. Backward "
+                                      "transfer compares with the diagonal."),
+            "bwt_from_first": (np.mean(R[2, :2] - R[0, :2]),
+                "You compared with the first row. Task j was learned in row j."),
+            "bwt_last_step": (np.mean(R[2, :2] - R[1, :2]),
+                "You compared with the row before the last. Task j was learned in row j."),
             "bwt_final": (np.mean(R[2, :2]), "You averaged accuracies. A difference to the time of learning was asked."),
         },
     )
@@ -1418,15 +1528,19 @@ with check("04.continual_metrics") as c:
         0.245,
         what="Forgetting of the 3 × 3 example",
         mistakes={
-            "forgetting_is_minus_bwt": (0.2, "You compared with the diagonal: that is backward transfer with the sign turned. Forgetting compares "
-                                        "with the best the task ever was."),
+            "forgetting_is_minus_bwt": (0.2, "You compared with the diagonal: that is backward transfer with the "
+                                             "sign turned. Forgetting compares with the best the task ever was."),
             "forgetting_sign": (-0.245, "The sign is turned: forgetting is positive where accuracy was lost."),
-            "forgetting_last_included": (0.49 / 3, "You divided by T, or included the last task, which cannot be forgotten yet."),
+            "forgetting_last_included": (0.49 / 3,
+                "You divided by T, or included the last task, which cannot be forgotten yet."),
             "forgetting_sum": (0.49, "A sum; the mean over the tasks but the last was asked."),
-            "forgetting_transposed": (np.mean(R.T[:2].max(0)[:2] - R[:2, 2]), "Rows and columns are swapped. The best of a task is the maximum of its column."),
-            "forgetting_since_learned": (0.225, "You took the best only from the row where the task was learned. Its accuracy before that counts too: "
-                                         "a task can be known before it is taught."),
-            "forgetting_overall_best": (np.mean(0.95 - R[2, :2]), "You compared with the best value of the whole matrix. Each task has its own best."),
+            "forgetting_transposed": (np.mean(R.T[:2].max(0)[:2] - R[:2, 2]),
+                "Rows and columns are swapped. The best of a task is the maximum of its column."),
+            "forgetting_since_learned": (0.225,
+                "You took the best only from the row where the task was learned. Its accuracy before that counts "
+                "too: a task can be known before it is taught."),
+            "forgetting_overall_best": (np.mean(0.95 - R[2, :2]),
+                "You compared with the best value of the whole matrix. Each task has its own best."),
         },
     )
 
@@ -1438,15 +1552,21 @@ with check("04.continual_metrics") as c:
     c.expect(backward_transfer(R), (0.2 - 0.2 + 0.1) / 3, what="For a list of lists with four tasks, backward transfer",
              mistakes={"bwt_clipped": (-0.2 / 3, "Gains were cut off. Backward transfer may be positive.")})
     c.expect(forgetting(R), (-0.1 + 0.4 - 0.1) / 3, what="Where the last task improves two earlier ones, forgetting",
-             mistakes={"forgetting_clipped": (0.4 / 3, "Gains were cut off at zero, or the last row is among those the best is taken of. The best is "
-                                              "taken *before* the last task, and forgetting may be negative.")})
-    c.expect([backward_transfer([[0.9, 0.1], [0.5, 0.8]]), forgetting([[0.9, 0.1], [0.5, 0.8]])], [-0.4, 0.4], what="For two tasks, both numbers")
+             mistakes={"forgetting_clipped": (0.4 / 3,
+                 "Gains were cut off at zero, or the last row is among those the best is taken of. The best is "
+                 "taken *before* the last task, and forgetting may be negative.")})
+    c.expect([backward_transfer([[0.9, 0.1], [0.5, 0.8]]), forgetting([[0.9, 0.1], [0.5, 0.8]])], [-0.4, 0.4], what=
+        "For two tasks, both numbers")
     for metric in (backward_transfer, forgetting):
-        c.that(isinstance(metric(R), float), "not_a_float", f"{metric.__name__} should return a number, not a {type(metric(R)).__name__}.")
-        c.raises(lambda m=metric: m([[0.9]]), ValueError, "one_task_accepted", f"After a single task nothing can be forgotten: {metric.__name__} raises ValueError.")
+        c.that(isinstance(metric(R), float), "not_a_float",
+            f"{metric.__name__} should return a number, not a {type(metric(R)).__name__}.")
+        c.raises(lambda m=metric: m([[0.9]]), ValueError, "one_task_accepted",
+            f"After a single task nothing can be forgotten: {metric.__name__} raises ValueError.")
     state = {"seen": 0}
-    got = accuracy_matrix([3, 1], lambda task: state.update(seen=state["seen"] * 10 + task), lambda task: state["seen"] + task / 10)
-    c.that(isinstance(got, np.ndarray), "not_an_array", f"accuracy_matrix should return an array, not a {type(got).__name__}.")
+    learn = lambda task: state.update(seen=state["seen"] * 10 + task)
+    got = accuracy_matrix([3, 1], learn, lambda task: state["seen"] + task / 10)
+    c.that(isinstance(got, np.ndarray), "not_an_array",
+        f"accuracy_matrix should return an array, not a {type(got).__name__}.")
     c.expect(got, [[3.3, 3.1], [31.3, 31.1]], what="For two other tasks the matrix")
     c.expect(accuracy_matrix(["only"], lambda task: None, lambda task: 0.5), [[0.5]], what="For one task the matrix")
 ### END HIDDEN TESTS
@@ -1493,7 +1613,8 @@ for kind in ("plain", "replay"):
         return (net(x).argmax(1) == y).double().mean().item()
 
     R = accuracy_matrix([0, 60, 120], learn, score)
-    print(f"{kind}: you said {my_prediction[kind]:g} · backward transfer {backward_transfer(R):+.2f} · forgetting {forgetting(R):.2f}")
+    print(f"{kind}: you said {my_prediction[kind]:g} · backward transfer {backward_transfer(R):+.2f} · forgetting "
+          f"{forgetting(R):.2f}")
     print(pd.DataFrame(R, [f"after {i + 1}" for i in range(3)], ["task 1", "task 2", "task 3"]).round(2), "\n")
 
 # %% [markdown]
@@ -1570,39 +1691,49 @@ with check("04.read_results") as c:
     own = held_out[1] - baseline
     with c.unchanged(held_out, test, baseline):
         got = read_results(held_out, test, baseline)
-    c.that(got is None or isinstance(got, tuple | list) and len(got) == 4, "not_four", "Return four numbers: the chosen row, the gain, and the two "
-                                                                                      "ends of its interval.")
+    c.that(got is None or isinstance(got, tuple | list) and len(got) == 4, "not_four",
+        "Return four numbers: the chosen row, the gain, and the two ends of its interval.")
     c.expect(
         got,
         report(1, 7.0, t * error),
         what="The report (row, gain, low, high)",
         mistakes={
-            "chosen_on_test": (report(2, other.mean(), t * other.std(ddof=1) / 5**0.5), "You chose the row by its test scores. The test is then no "
-                               "longer a test: the best of several noisy numbers is too good on average."),
-            "best_per_seed": (report(1, best.mean(), t * best.std(ddof=1) / 5**0.5), "You took the best test score of each seed. No single setting "
-                              "reaches that."),
-            "chosen_per_seed": (report(1, picked.mean(), t * picked.std(ddof=1) / 5**0.5), "You chose a row for each seed. One setting is chosen, by "
-                                "its mean over the seeds."),
-            "reports_held_out": (report(1, own.mean(), t * own.std(ddof=1) / 5**0.5), "You reported the held-out scores. They chose the row, so they "
-                                 "are too good; report the test."),
-            "unpaired": (report(1, 7.0, stats.t.ppf(0.975, 8) * spread), "You ignored the pairs (two independent samples). The runs share their seeds: "
-                         "subtract first, and what a hard seed does to both cancels."),
-            "unpaired_few": (report(1, 7.0, t * spread), "You ignored the pairs: the errors of both means were added. Subtract first."),
-            "normal": (report(1, 7.0, 1.959964 * error), "You took the quantile of the normal distribution. With five seeds the standard deviation is "
-                       "itself a guess, and Student's t is wider."),
+            "chosen_on_test": (report(2, other.mean(), t * other.std(ddof=1) / 5**0.5),
+                "You chose the row by its test scores. The test is then no longer a test: the best of several noisy "
+                "numbers is too good on average."),
+            "best_per_seed": (report(1, best.mean(), t * best.std(ddof=1) / 5**0.5),
+                "You took the best test score of each seed. No single setting reaches that."),
+            "chosen_per_seed": (report(1, picked.mean(), t * picked.std(ddof=1) / 5**0.5),
+                "You chose a row for each seed. One setting is chosen, by its mean over the seeds."),
+            "reports_held_out": (report(1, own.mean(), t * own.std(ddof=1) / 5**0.5),
+                "You reported the held-out scores. They chose the row, so they are too good; report the test."),
+            "unpaired": (report(1, 7.0, stats.t.ppf(0.975, 8) * spread),
+                "You ignored the pairs (two independent samples). The runs share their seeds: subtract first, and "
+                "what a hard seed does to both cancels."),
+            "unpaired_few": (report(1, 7.0, t * spread),
+                "You ignored the pairs: the errors of both means were added. Subtract first."),
+            "normal": (report(1, 7.0, 1.959964 * error),
+                "You took the quantile of the normal distribution. With five seeds the standard deviation is itself "
+                "a guess, and Student's t is wider."),
             "two": (report(1, 7.0, 2 * error), "You took two standard errors. With five seeds, Student's t asks for more."),
-            "degrees_of_freedom": (report(1, 7.0, stats.t.ppf(0.975, 5) * error), "You took S degrees of freedom; one is spent on the mean."),
-            "ninety": (report(1, 7.0, stats.t.ppf(0.95, 4) * error), "Your interval has 90 %: 2.5 % belong outside at each end."),
-            "one_standard_error": (report(1, 7.0, error), "Your interval is plus or minus one standard error, which holds about two times in three."),
-            "standard_deviation": (report(1, 7.0, t * gains.std(ddof=1)), "You left out √S: that is where single runs lie, not how well their mean is "
-                                   "known."),
-            "plain_standard_deviation": (report(1, 7.0, gains.std(ddof=1)), "Your interval is one standard deviation. It says where single runs lie, "
-                                         "not how well their mean is known."),
-            "ddof": (report(1, 7.0, t * gains.std() / 5**0.5), "np.std divides by S. The spread of a sample divides by S − 1."),
+            "degrees_of_freedom": (report(1, 7.0, stats.t.ppf(0.975, 5) * error),
+                "You took S degrees of freedom; one is spent on the mean."),
+            "ninety": (report(1, 7.0, stats.t.ppf(0.95, 4) * error),
+                "Your interval has 90 %: 2.5 % belong outside at each end."),
+            "one_standard_error": (report(1, 7.0, error),
+                "Your interval is plus or minus one standard error, which holds about two times in three."),
+            "standard_deviation": (report(1, 7.0, t * gains.std(ddof=1)),
+                "You left out √S: that is where single runs lie, not how well their mean is known."),
+            "plain_standard_deviation": (report(1, 7.0, gains.std(ddof=1)),
+                "Your interval is one standard deviation. It says where single runs lie, not how well their mean is "
+                "known."),
+            "ddof": (report(1, 7.0, t * gains.std() / 5**0.5),
+                "np.std divides by S. The spread of a sample divides by S − 1."),
             "reversed": (report(1, -7.0, t * error), "You subtracted the other way round."),
-            "no_difference": (report(1, test[1].mean(), t * test[1].std(ddof=1) / 5**0.5), "You reported the score. The gain over the baseline was "
-                              "asked."),
-            "range": ((1, 7.0, 5.0, 8.0), "You reported the smallest and the largest gain. The range grows with every seed you add."),
+            "no_difference": (report(1, test[1].mean(), t * test[1].std(ddof=1) / 5**0.5),
+                "You reported the score. The gain over the baseline was asked."),
+            "range": ((1, 7.0, 5.0, 8.0), "You reported the smallest and the largest gain. The range grows with "
+                                          "every seed you add."),
             "one_seed": ((1, 8.0, 8.0, 8.0), "You reported a single seed."),
         },
     )
@@ -1624,12 +1755,16 @@ with check("04.read_results") as c:
     c.expect(read_results(held_out, test, baseline), want, what="For eight seeds the report",
              mistakes={"five_seeds": ((4, 2.5, 2.5 - 2.7764451 * half / 2.364624, 2.5 + 2.7764451 * half / 2.364624),
                                       "You use Student's t for five seeds, but there are eight.")})
-    c.expect(read_results(held_out.tolist(), test.tolist(), baseline.tolist()), want, what="For lists instead of arrays the report")
+    c.expect(read_results(held_out.tolist(), test.tolist(), baseline.tolist()), want, what=
+        "For lists instead of arrays the report")
     c.expect(read_results(held_out[4:5], test[4:5], baseline), (0, *want[1:]), what="For a single setting the report")
-    c.expect(read_results(held_out, test - 100, baseline - 100), want, what="With 100 taken from all test scores, the report")
+    c.expect(read_results(held_out, test - 100, baseline - 100), want, what=
+        "With 100 taken from all test scores, the report")
     negative = read_results(held_out - 200, test, baseline + 10)
-    c.expect(negative, (4, -7.5, -7.5 - half, -7.5 + half), what="Where the method loses, and held-out scores are negative, the report")
-    c.that(isinstance(negative[0], int | np.integer), "not_an_index", f"The chosen row should be a whole number; yours is a {type(negative[0]).__name__}.")
+    c.expect(negative, (4, -7.5, -7.5 - half, -7.5 + half), what=
+        "Where the method loses, and held-out scores are negative, the report")
+    c.that(isinstance(negative[0], int | np.integer), "not_an_index",
+        f"The chosen row should be a whole number; yours is a {type(negative[0]).__name__}.")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -1939,19 +2074,21 @@ def trade_off(axes, frame) -> list[str]:
         for i, (strength, rows) in enumerate(frame[frame.method == method].groupby("strength")):
             line.append(point(rows, color, marker, f"{method} {strength:g}", None if i else method))
         axes.plot(*zip(*line, strict=True), color=color, linewidth=1.3, alpha=0.6)
-    for method, color in (("before", "#444444"), ("joint", "#CC79A7")):
-        if method in set(frame.method):
-            point(frame[frame.method == method], color, "*", method, method, 11)
+    if "joint" in set(frame.method):
+        point(frame[frame.method == "joint"], "#CC79A7", "*", "joint training", "joint", 11)
+    before = 100 * frame[frame.method == "before"].source.mean()
+    axes.axvline(before, color="#444444", linestyle=(0, (4, 3)), linewidth=1.1, label="before")
+    told.append(f"Source before the new task: {before:.1f}.")
     return told
 
 
-fig = Figure(figsize=(7.4, 7.0), layout="constrained")
-panels = dict(zip(WORLDS, fig.subplots(2, 1), strict=True))
+fig = Figure(figsize=(7.4, 7.2), layout="constrained")
+panels = fig.subplot_mosaic([["letters", "corner"], ["films", "films"]], height_ratios=[1, 1.15])
+told = {name: trade_off(axes, recorded["letters" if name == "corner" else name]) for name, axes in panels.items()}
 panels["letters"].set(title="TITLE1", xlabel="source: letters read (%)", ylabel="target: digits read (%)")
+panels["corner"].set(title="TITLE1b", xlabel="source: letters read (%)", xlim=(84, 97))
 panels["films"].set(title="TITLE2", xlabel="source: film reviews (%)", ylabel="target: gadget reviews (%)")
-told = {world: trade_off(axes, recorded[world]) for world, axes in panels.items()}
-for axes in panels.values():
-    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=9)
+fig.legend(*panels["films"].get_legend_handles_labels(), loc="outside lower center", ncols=7, fontsize=9, columnspacing=1.2)
 plotting.show(fig, "Source against target accuracy in percent, means of five seeds with 95 % intervals. Letters, then digits. "
               + " ".join(told["letters"]) + " Films, then gadgets. " + " ".join(told["films"]))
 
@@ -1961,10 +2098,10 @@ plotting.show(fig, "Source against target accuracy in percent, means of five see
 
 # %% tags=["experiment", "hide-source"]
 fig = Figure(figsize=(7.4, 3.4), layout="constrained")
-told = []
-for axes, frame, unit in zip(fig.subplots(1, 2), recorded.values(), ("letters read", "film reviews"), strict=True):
+told, both = [], fig.subplots(1, 2)
+for axes, frame, unit in zip(both, recorded.values(), ("letters read", "film reviews"), strict=True):
     for method in ("EWC", "batch mean"):
-        rows = experiments.summarize(frame[frame.method == method], "strength", "source")
+        rows = experiments.summarize(frame[frame.method == method].sort_values("strength"), "strength", "source")
         color, marker = LOOKS[method]
         error = 100 * np.array([rows["mean"] - rows.low, rows.high - rows["mean"]])
         axes.errorbar(rows.strength, 100 * rows["mean"], yerr=error, color=color, marker=marker, elinewidth=0.8, label=method)
@@ -1973,7 +2110,7 @@ for axes, frame, unit in zip(fig.subplots(1, 2), recorded.values(), ("letters re
               label="batch mean, λ / 100")
     axes.axhline(100 * frame[frame.method == "none"].source.mean(), color="#D55E00", linewidth=1, linestyle=":", label="none")
     axes.set(xscale="log", xlabel="λ", ylabel=f"source: {unit} (%)")
-axes.legend(fontsize=8.5)
+both[0].legend(fontsize=8.5, loc="lower right")
 fig.suptitle("TITLE3", x=0.02, ha="left", fontsize=11.5)
 plotting.show(fig, "Source accuracy in percent over λ, means of five seeds. " + " ".join(told))
 
@@ -1985,11 +2122,11 @@ plotting.show(fig, "Source accuracy in percent over λ, means of five seeds. " +
 
 # %% tags=["experiment", "nbval-check-output"]
 published = {"none": (41.2, 78.5), "L2-SP": (72.0, 76.8), "EWC": (88.1, 76.2)}
-table = pd.DataFrame(published, index=["source", "target"]).T
+table = pd.DataFrame(published, index=["published: source", "target"]).T.reindex(["none", *LOOKS])
 for world, frame in recorded.items():
     for part in ("source", "target"):
         table[f"{world}: {part}"] = pd.Series({m: 100 * chosen(frame, m)[part].mean() for m in ["none", *LOOKS]})
-table.reindex(["none", *LOOKS]).round(1)
+table.round(1)
 
 # %% [markdown]
 # ### What sentiment does to the language model
