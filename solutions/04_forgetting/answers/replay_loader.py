@@ -117,8 +117,8 @@ class ReplayLoader:
 #-            yield torch.cat([x, old_x[chosen]]), torch.cat([y, old_y[chosen]])
 #+            yield torch.cat([x, old_x]), torch.cat([y, old_y])
 
-# %% wrong different (a random number of old samples)
-# says: list of memory samples per batch
+# %% wrong random_share
+# says: on average only
 #-            m = round(len(x) * self.ratio / (1 - self.ratio))
 #+            m = int((torch.rand(len(x), generator=self.generator) < self.ratio / (1 - self.ratio)).sum())
 

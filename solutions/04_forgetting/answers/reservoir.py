@@ -135,8 +135,8 @@ def reservoir(stream, k, rng):
     return [item for _, _, item in sorted(keyed)[:k]]
 
 
-# %% wrong raises_TypeError (asks for a length)
-# says: len()
+# %% wrong asks_length
+# says: Nobody knows it
 def reservoir(stream, k, rng):
     n = len(stream)
     keep = set(rng.permutation(n)[:k].tolist())
