@@ -126,7 +126,7 @@ plotting.show(
 # | family | what it does | what you must keep | reach for it when | examples |
 # | --- | --- | --- | --- | --- |
 # | anchor | a price for leaving the old weights | the old weights | the weights are all you have | L2-SP [2] |
-# | weighted anchor | a price where the old task is sensitive | weights, importances | the old data were there once | EWC [3], SI [4] |
+# | weighted anchor | a price where the old task is sensitive | weights, importances | the old data were there once | EWC [3], synaptic intelligence [4] |
 # | replay | old samples in the new batches | some old data | you may keep samples | experience replay [5] |
 # | isolation | the old weights do not move | weights, new ones per task | nothing old may change at all | freezing, [6], adapters [7] |
 #
