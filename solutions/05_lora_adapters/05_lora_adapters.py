@@ -45,7 +45,7 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 from matplotlib.figure import Figure
-from peft import LoraConfig, PeftModel, TaskType, get_peft_model
+from peft import LoraConfig, PeftModel, TaskType, get_peft_model, get_peft_model_state_dict
 from torch import nn
 from transformers import (
     BertConfig,
@@ -153,7 +153,7 @@ plotting.show(
 # whose 16 values are the quantiles that suit normally distributed weights; *double quantization*, which also compresses
 # the scaling constants of the code, 0.37 bits saved per parameter; *paged optimizers*, which move the optimizer's state
 # to the CPU's memory in bursts of demand. Weights are decoded to bfloat16 for each product; gradients pass through them
-# to A and B only. A model of 65 billion parameters fits one GPU of 48 GB that way. It needs a GPU, so this lesson
+# to A and B only. A model of 65 billion parameters fits one GPU of 48 GB that way. It is made for GPUs, so this lesson
 # leaves it there.
 
 # %% [markdown]
@@ -172,19 +172,22 @@ plotting.show(
 #
 # `LoRALinear(base, r, alpha, dropout=0.0)`
 #
-# - holds `base`, the very layer it was given, and **freezes all of it**;
+# - holds `base`, the very layer it was given, and **freezes all of it**: its parameters, that is. Gradients still pass
+#   through to x and to whatever comes before;
 # - has parameters `A` (r, d_in), random, and `B` (d_out, r), zero, of the base's dtype and on its device; r < 1 is a
 #   `ValueError`;
 # - computes base(x) + α/r · B A · dropout(x) for x (…, d_in): dropout concerns the *input of the update* alone;
 # - carries its scale **in the state_dict**. A module that is built with another α and then loads the checkpoint has to
 #   compute what the saved one did. A Python number as attribute is not in a checkpoint;
-# - `.merged()` returns a new plain `nn.Linear` with $W + \frac{α}{r} B A$; the LoRA layer stays as it is.
+# - `.merged()` returns a new plain `nn.Linear` with $W + \frac{α}{r} B A$ that shares no tensor with the LoRA layer;
+#   that one stays as it is.
 #
 # **Difficulty ●●○ · Importance ●●● · 15 minutes · 20 points**
 #
 # <details><summary>Hint 1</summary>
 #
-# For rows of x the update is `x @ A.T @ B.T`. Multiplying in this order never builds the large matrix.
+# The formula is written for one column x; a batch holds rows, (…, d_in). Which product of x and the transposed factors
+# has shape (…, d_out)? From left to right it never builds the large matrix.
 # </details>
 # <details><summary>Hint 2</summary>
 #
@@ -193,9 +196,9 @@ plotting.show(
 # </details>
 # <details><summary>Hint 3</summary>
 #
-# `self.register_buffer("scale", base.weight.new_tensor(alpha / r))`. For `A`, `nn.init.kaiming_uniform_(A,
-# a=math.sqrt(5))` is what nn.Linear does itself. For `merged`: deep-copy the base and add to its weight under
-# `torch.no_grad()`.
+# `x @ A.T @ B.T`, and `self.register_buffer("scale", base.weight.new_tensor(alpha / r))`. For `A`,
+# `nn.init.kaiming_uniform_(A, a=math.sqrt(5))` is what nn.Linear does itself. For `merged`: deep-copy the base and add
+# to its weight under `torch.no_grad()`.
 # </details>
 
 # %% nbgrader={"grade": false, "grade_id": "lora_linear", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -261,11 +264,18 @@ with check("05.lora_linear") as c:
     c.that(not lora.B.any(), "b_not_zero", "B is not zero at the start, so a new layer already changes what the network computes.")
     c.that(torch.linalg.matrix_rank(lora.A) == 2, "a_constant", "The rows of A are all alike, so they stay alike: rank 1, whatever r "
                                                                "says. Start at random.")
-    c.expect(lora(x), x @ W.T + b, what="The output of a new layer, which is the base's,",
+    try:
+        got = lora(x)
+    except RuntimeError as error:
+        c.that("multiplied" not in str(error), "columns", f"torch stopped: {error}. B A x is written for one column x; here the rows of x, "
+                                                          "(4, 5), are the inputs.")
+        raise
+    c.expect(got, x @ W.T + b, what="The output of a new layer, which is the base's,",
              mistakes={"base_missing": (torch.zeros(4, 3), "A new layer returns zeros. The update comes on top of base(x)."),
                        "bias_missing": (x @ W.T, "The bias of the base is missing."),
                        "bias_twice": (x @ W.T + 2 * b, "The bias of the base is added twice.")})
-    lora(x).square().sum().backward()
+    if got.requires_grad:
+        got.square().sum().backward()
     c.that(lora.B.grad is not None and lora.B.grad.any(), "no_gradient", "No gradient reaches B. Do you use .data, .detach() or "
                                                                          "no_grad in forward, or has A no effect?")
     A, B = torch.arange(10.0).reshape(2, 5) / 10, torch.tensor([[1.0, 0.0], [0.5, -1.0], [2.0, 1.0]])
@@ -292,13 +302,26 @@ with check("05.lora_linear") as c:
             "base_scaled": (4 * (plain + delta), "You scale the base too. α/r belongs to the update alone."),
         },
     )
+    free = torch.eye(5, requires_grad=True)
+    lora(free).sum().backward()
+    blocked = ("No gradient passes through the base to x, so layers before this one hardly learn. Frozen parameters need no no_grad and no "
+               "detach.")
+    c.that(free.grad is not None, "base_blocks_gradient", blocked)
+    c.expect(free.grad, (W + 4 * delta.T).sum(0).expand(5, 5), what="The gradient of the summed output with respect to x",
+             mistakes={"base_blocks_gradient": ((4 * delta.T).sum(0).expand(5, 5), blocked),
+                       "update_blocks_gradient": (W.sum(0).expand(5, 5), "No gradient passes through the update to x. Is something in it detached?")})
     saved = copy.deepcopy(lora.state_dict())
     other = LoRALinear(copy.deepcopy(base), 2, 2)
     other.load_state_dict(saved)
     c.expect(other(eye), plain + 4 * delta, what="A layer built with α = 2 that loaded a checkpoint of α = 8",
              mistakes={"scale_not_saved": (plain + delta, "A layer built with another α loaded your checkpoint and computes something "
                                                           "else: the scale is not in the state_dict. Loading did not complain.")})
-    merged = lora.merged()
+    try:
+        merged = lora.merged()
+    except (RuntimeError, TypeError, ValueError) as error:
+        c.that(not re.search("leaf|as parameter", str(error)), "merged_recorded", f"merged() stopped: {str(error).split('. ')[0]}. The sum "
+               "carries the history of its gradients; a weight is a parameter without a history.")
+        raise
     c.that(merged is not None, "returns_none", "merged() returns None: does it end in `return …`?")
     c.that(type(merged) is nn.Linear, "merged_type", f"merged() should return a plain nn.Linear; yours is a {type(merged).__name__}.")
     c.that(merged is not base and torch.equal(base.weight, W), "merged_in_place",
@@ -311,6 +334,8 @@ with check("05.lora_linear") as c:
            "The merged layer has a bias of its own: a new nn.Linear starts at random. It needs that of the base.")
     c.expect(merged(eye), plain + 4 * delta, what="The output of the merged layer",
              mistakes={"merged_bias": (W.T + 4 * delta, "The merged layer lacks the bias.")})
+    c.that(merged.bias.data_ptr() != base.bias.data_ptr(), "merged_shares", "The merged layer shares its bias with the base: whoever "
+                                                                            "trains the new layer changes the old one.")
 
 # %% nbgrader={"grade": true, "grade_id": "lora_linear_hidden", "locked": true, "points": 12, "schema_version": 3, "solution": false, "task": false}
 # Hidden checks run here when your work is graded: other seeds, shapes and edge cases.
@@ -335,20 +360,32 @@ with check("05.lora_linear") as c:
     c.that(not torch.equal(one.A, two.A), "fixed_seed", "Two new layers have the same A. Does your constructor set a seed? That also "
                                                         "resets the generator for everything that comes after.")
     for r, alpha, bias, shape in ((3, 0.5, True, (7, 6)), (1, 16, False, (2, 3, 6)), (8, 8, True, (6,)), (2, 3.0, False, (0, 6))):
-        lora = filled(r, alpha, bias=bias)
-        W, x = lora.base.weight.detach(), torch.randn(shape, dtype=torch.float64)
-        want = lora.base(x) + alpha / r * (x @ (lora.B @ lora.A).T)
         told = f"For r = {r}, α = {alpha}, {'with' if bias else 'without'} a bias and x of shape {shape} "
-        c.expect(lora(x), want, what=told + "the output", tol=1e-9)
-        kept = [lora.A.detach().clone(), lora.B.detach().clone(), W.clone()]
-        merged = lora.merged()
+        try:
+            lora, x = filled(r, alpha, bias=bias), torch.randn(shape, dtype=torch.float64)
+            got = lora(x)
+            kept = [p.detach().clone() for p in (lora.A, lora.B, lora.base.weight)]
+            merged = lora.merged()
+        except NotImplementedError:
+            raise
+        except AttributeError as error:
+            c.fail("bias_taken_for_granted", f"{told}your layer stopped: {error}. The bias of a base can be None.")
+        except RuntimeError as error:
+            c.fail("leading_dimensions", f"{told}torch stopped: {str(error)[:100]}. x is (…, d_in), with any number of dimensions in front.")
+        plain, update = lora.base(x), x @ (lora.B @ lora.A).T
+        want = plain + alpha / r * update
+        c.that(got.dtype == torch.float64, "output_dtype", told + "in float64 the output has another dtype.")
+        c.expect(got, want, what=told + "the output", tol=1e-6,
+                 mistakes={"floored": (plain, "The scale is α/r, and α need not be a multiple of r.")} if alpha < r else None)
         c.that((merged.bias is not None) == bias, "merged_bias", told + "the merged layer has a bias that the base lacks, or lacks one.")
         c.that(merged.weight.dtype == torch.float64, "merged_dtype", told + "(float64) the merged weight has another dtype.")
-        c.expect(merged(x), want, what=told + "the output of the merged layer", tol=1e-9)
+        c.expect(merged(x), want, what=told + "the output of the merged layer", tol=1e-6)
         c.that(all(map(torch.equal, kept, (lora.A, lora.B, lora.base.weight))), "merged_in_place", "merged() changed the LoRA layer.")
         c.expect(sum(p.numel() for p in lora.parameters() if p.requires_grad), r * (6 + 4),
                  what=told + "the number of trainable parameters",
                  mistakes={"scale_trains": (r * (6 + 4) + 1, "The scale is a trainable parameter. It is a constant; keep it in a buffer.")})
+    half = filled(2, 4, dtype=torch.bfloat16)(torch.randn(3, 6, dtype=torch.bfloat16))
+    c.that(half.dtype == torch.bfloat16, "output_dtype", f"With a base and x in bfloat16 the output is {half.dtype}. Which of your tensors is not?")
     lora(torch.randn(5, 6, dtype=torch.float64)).sum().backward()
     c.that(lora.A.grad is not None and lora.A.grad.any(), "no_gradient_a", "Once B is not zero a gradient should reach A; none does.")
     lora = LoRALinear(nn.Linear(6, 4), 2, 4, dropout=0.5)
@@ -534,14 +571,19 @@ with check("05.inject_lora") as c:
     keys = set(model.state_dict())
     try:
         names = inject_lora(model, "query|value", 2, 6, Low)
+    except RecursionError:
+        c.fail("endless", "Your function puts LoRAs into LoRAs without end: each new one holds a linear layer whose name matches, too, and "
+                          "your loop finds it. Collect first, then replace.")
     except ValueError as error:
         c.fail("nothing_found", f"For the pattern 'query|value' on a BERT your function stopped with ValueError: {str(error)[:100]}. The "
                "pattern is a regular expression that may match anywhere in the name: `re.search`, not `re.match` or `in`.")
     found = {name: part for name, part in model.named_modules() if isinstance(part, Low)}
     c.that(not any("." in child for part in model.modules() for child in part._modules), "dotted_attribute",
            "Your function added a child with a dot in its name, which nothing ever calls. Set the attribute of the layer's parent.")
+    c.that(all(type(model.get_submodule(name)) in (nn.Linear, Low) for name in places), "layer_ignored",
+           "You put in layers of a class of your own choice. The class comes as the argument `layer`.")
     c.that(found, "nothing_replaced", "The model holds no LoRA layer after the call: assigning to the loop's variable does not change "
-                                      "the model. Set the attribute of the layer's parent.")
+                                      "the model, nor does work on a copy. Set the attribute of the layer's parent.")
     c.that(not any(isinstance(part.base, Low) for part in found.values()), "nested", "A LoRA layer is wrapped in another one.")
     extra, missing = sorted(set(found) - set(places)), sorted(set(places) - set(found))
     c.that(not extra, "too_many", f"Replaced though its name does not match: {extra[:1]}.")
@@ -598,7 +640,11 @@ with check("05.inject_lora") as c:
              "A DistilBERT has no query and value (they are q_lin and v_lin): raise ValueError.")
     c.that(flags == [p.requires_grad for p in model.parameters()], "frozen_before_error",
            "The pattern found nothing and you raise ValueError, but the model is frozen by then. Look first, change after.")
-    inject_lora(model, r"layer\.[02]\..*(q|v)_lin$", 1, 1, Low)
+    try:
+        inject_lora(model, r"layer\.[02]\..*(q|v)_lin$", 1, 1, Low)
+    except ValueError:
+        c.fail("full_name", r"For the pattern 'layer\.[02]\..*(q|v)_lin$' on a DistilBERT your function found nothing. A regular expression "
+                            "is searched in the whole dotted name, so that it can choose layers by number.")
     want = {f"distilbert.transformer.layer.{i}.attention.{name}" for i in (0, 2) for name in ("q_lin", "v_lin")}
     c.that(lows(model) == want, "full_name", "The pattern is searched in the whole dotted name, so that it can choose layers by number.")
     c.expect(model(ids).logits, before, what="With updates of zero, the model's output")
@@ -614,14 +660,24 @@ with check("05.inject_lora") as c:
            "After a second call the factors of all LoRA layers should train, those of the first call included.")
     c.raises(lambda: inject_lora(model, r"q_lin", 1, 1, Low), ValueError, "nested",
              "Everything that matches has a LoRA already: nothing to do, so ValueError.")
-    model = nn.Sequential(nn.Linear(4, 4), nn.LayerNorm(4), nn.ModuleDict({"in": nn.Linear(4, 4), "last": nn.ModuleList([nn.Linear(4, 2)])}))
+    model = nn.Sequential(nn.Linear(4, 4), nn.LayerNorm(4), nn.ModuleDict({"in": nn.Linear(4, 4), "Body": nn.ModuleList([nn.Linear(4, 2)])}))
     model.requires_grad_(False)
-    names = inject_lora(model, "", 1, 1, Low)
-    c.that(sorted(names) == ["0", "2.in", "2.last.0"] and lows(model) == set(names), "containers",
-           "Layers inside nn.Sequential, nn.ModuleList and nn.ModuleDict are replaced like others; a name without dots has the model "
-           "itself as parent.")
-    c.that({name for name, p in model.named_parameters() if p.requires_grad} == {f"{name}.{f}" for name in names for f in "AB"},
-           "factors_frozen", "The model came frozen, and some factors do not train.")
+    lead = ("Layers inside nn.Sequential, nn.ModuleList and nn.ModuleDict are replaced like others; a name without dots has the model "
+            "itself as parent.")
+    try:
+        names = inject_lora(model, "", 1, 1, Low)
+    except ValueError as error:
+        c.fail("containers", f"{lead} Yours stopped: {error}.")
+    c.that(sorted(names) == ["0", "2.Body.0", "2.in"] and lows(model) == set(names), "containers", lead)
+    trained = {name for name, p in model.named_parameters() if p.requires_grad}
+    want = {f"{name}.{factor}" for name in names for factor in "AB"}
+    c.that(not trained - want, "rest_trains", f"Besides the factors, {min(trained - want, default='')} trains. Do you look for letters in names?")
+    c.that(trained == want, "factors_frozen", "The model came frozen, and some factors do not train.")
+    model = nn.ModuleDict({"base": nn.Linear(2, 2), "more": nn.ModuleDict({"base": nn.Linear(2, 2)})})
+    with contextlib.suppress(ValueError):
+        inject_lora(model, "base", 1, 1, Low)
+    c.that(lows(model) == {"base", "more.base"}, "skipped_by_name", "A layer of the model's own that happens to be called `base` was not "
+                                                                    "replaced. Whether a layer is inside a LoRA is for its parent's type to say.")
     shared = nn.Linear(4, 4)
     model = nn.ModuleDict({"first": shared, "second": nn.ModuleList([shared, nn.Linear(4, 4)])})
     names = inject_lora(model, "first|second", 1, 1, Low)
@@ -666,20 +722,24 @@ def lora_parameter_count(shapes: list[tuple[int, int]], r: int) -> int:
 # %% nbgrader={"grade": true, "grade_id": "lora_parameter_count_check", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 with check("05.lora_parameter_count") as c:
     c.expect(
-        lora_parameter_count([(3, 5), (2, 7)], 2),
-        34,
-        what="For shapes (3, 5) and (2, 7) with r = 2 your count",
+        lora_parameter_count([(2, 5), (4, 6)], 3),
+        51,
+        what="For shapes (2, 5) and (4, 6) with r = 3 your count",
         mistakes={
-            "a_only": (24, "You counted A alone, r · d_in. B has r · d_out more."),
-            "b_only": (10, "You counted B alone, r · d_out. A has r · d_in more."),
-            "product": (58, "You multiplied the sides. A is (r, d_in) and B (d_out, r): their sizes add up."),
-            "full": (29, "That is the size of the weights themselves, the update of full fine-tuning."),
+            "a_only": (33, "You counted A alone, r · d_in. B has r · d_out more."),
+            "b_only": (18, "You counted B alone, r · d_out. A has r · d_in more."),
+            "product": (102, "You multiplied the sides. A is (r, d_in) and B (d_out, r): their sizes add up."),
+            "full": (34, "That is the size of the weights themselves, the update of full fine-tuning."),
             "no_rank": (17, "The rank is missing: r rows in A, r columns in B."),
-            "first_only": (16, "You counted the first matrix only."),
-            "last_only": (18, "You counted the last matrix only."),
-            "rank_squared": (68, "You multiplied by r twice."),
-            "with_base": (63, "You added the frozen weights. Trainable parameters were asked."),
-            "with_bias": (39, "You counted a bias. A LoRA has none; the base's bias is frozen."),
+            "precedence": (39, "You multiplied one side by r only: r · d_in + d_out. Brackets are missing."),
+            "square_in": (66, "You counted d_in twice, as if the matrices were square."),
+            "square_out": (36, "You counted d_out twice, as if the matrices were square."),
+            "all_alike": (42, "You took all matrices to have the shape of the first."),
+            "first_only": (21, "You counted the first matrix only."),
+            "last_only": (30, "You counted the last matrix only."),
+            "rank_squared": (153, "You multiplied by r twice."),
+            "with_base": (85, "You added the frozen weights. Trainable parameters were asked."),
+            "with_bias": (57, "You counted a bias. A LoRA has none; the base's bias is frozen."),
         },
     )
 
@@ -748,8 +808,8 @@ pd.DataFrame.from_dict(claims, orient="index", columns=["what", "is said to be",
 #
 # `compose_deltas(W0, loras, weights) -> Tensor` of the shape of W0, with `loras` a list of `(A, B, alpha)`, A (r_k,
 # d_in), B (d_out, r_k); every update may have another rank, and r_k is read off its factors. A new tensor: W0 and the
-# factors stay as they are. The numbers of updates and weights must agree, or `ValueError`. Weights need not add up to
-# 1, may be negative, and none at all gives W0.
+# factors, which may be `nn.Parameter`s, stay as they are. The numbers of updates and weights must agree, or
+# `ValueError`. Weights need not add up to 1, may be negative, and none at all gives W0.
 #
 # **Difficulty ●●○ · Importance ●●○ · 6 minutes · 10 points**
 #
@@ -796,7 +856,12 @@ with check("05.compose_deltas") as c:
             raise
         except RuntimeError as error:
             c.fail("order_of_factors", f"torch stopped: {str(error)[:100]}. B (d_out, r) times A (r, d_in) has the shape of W0, (3, 5).")
-    root2 = math.sqrt(2)
+    root2, crossed = math.sqrt(2), False
+    if isinstance(got, torch.Tensor) and got.shape == W0.shape:  # B1 A2 and B2 A1 in it, in whatever amounts?
+        products = torch.stack([(B @ A).flatten() for A, B in ((A1, B1), (A2, B2), (A2, B1), (A1, B2))], 1)
+        change = (got - W0).detach().flatten().float()
+        parts = torch.linalg.lstsq(products, change).solution
+        crossed = bool(parts[2:].abs().max() > 0.01) and torch.allclose(products @ parts, change, atol=1e-4)
     c.expect(
         got,
         W0 + 2 * D1 + 0.25 * D2,
@@ -804,6 +869,7 @@ with check("05.compose_deltas") as c:
         mistakes={
             "no_scale": (W0 + 0.5 * D1 + 0.25 * D2, "The scale α/r of each update is missing."),
             "alpha_only": (W0 + 4 * D1 + 0.5 * D2, "You scale by α; the scale of an update is α/r."),
+            "sqrt_rank": (W0 + 2 * root2 * D1 + 0.25 * root2 * D2, "You scale by α/√r, as the variant rsLoRA does; here it is α/r."),
             "inverted": (W0 + 0.125 * D1 + 0.25 * D2, "You scale by r/α; it is α/r."),
             "first_scale": (W0 + 2 * D1 + D2, "You give all updates the scale of the first one. Each has its own α and r."),
             "rank_of_b": (W0 + 0.5 * 8 / 3 * D1 + 0.25 * 2 / 3 * D2, "You divide α by the number of rows of B, which is d_out. The "
@@ -829,7 +895,8 @@ with check("05.compose_deltas") as c:
                                  "weights, and multiplied then. That adds B₁A₂ and B₂A₁, and weighs twice."),
             "cross_terms_root": (W0 + (root2 * B1 + 0.5 * B2) @ (root2 * A1 + 0.5 * A2), "You mixed the B's and the A's, each by the root "
                                  "of its amount (as peft's \"linear\" does), and multiplied then. That adds B₁A₂ and B₂A₁."),
-        },
+        } | ({"cross_terms_other": (got, "You mixed the B's and the A's and multiplied then. That adds B₁A₂ and B₂A₁, products of factors "
+                                         "that were never trained together.")} if crossed else {}),
     )
 
 # %% nbgrader={"grade": true, "grade_id": "compose_deltas_hidden", "locked": true, "points": 6, "schema_version": 3, "solution": false, "task": false}
@@ -852,7 +919,10 @@ with check("05.compose_deltas") as c:
         c.fail("ranks_differ", f"For updates of rank 1, 4 and 2 torch stopped: {str(error)[:100]}. Form B A for each by itself.")
     c.that(got.dtype == W0.dtype, "dtype", "W0 is float64 and the result is not.")
     c.expect(got, W0 + 0.5 * change(*one) - 2 * change(*two) + 3 * change(*three), tol=1e-9,
-             what="With ranks 1, 4 and 2 and weights 0.5, −2 and 3 the result")
+             what="With ranks 1, 4 and 2 and weights 0.5, −2 and 3 the result",
+             mistakes={"first_rank": (W0 + 0.5 * change(*one) - 8 * change(*two) + 6 * change(*three), "You divide every α by the rank of the "
+                                                                                                       "first update. Each has its own."),
+                       "floored": (W0 + 0.5 * change(*one), "The scale is α/r, and α need not be a multiple of r.")})
     both = compose_deltas(W0, [one, two], [0.7, 0.3]) - W0
     apart = (compose_deltas(W0, [one], [0.7]) - W0) + (compose_deltas(W0, [two], [0.3]) - W0)
     c.expect(both, apart, what="Two updates together, compared with the sum of each alone,", tol=1e-9)
@@ -867,7 +937,11 @@ with check("05.compose_deltas") as c:
     with c.unchanged(W0, one[0], one[1]):
         compose_deltas(W0, [one], [1.0])
     A, B = (nn.Parameter(part) for part in two[:2])
-    c.expect(compose_deltas(nn.Parameter(W0), [(A, B, 2)], [1.0]).detach(), W0 + change(*two), what="With nn.Parameters the result", tol=1e-9)
+    try:
+        got = compose_deltas(nn.Parameter(W0), [(A, B, 2)], [1.0]).detach()
+    except RuntimeError as error:
+        c.fail("parameters", f"With nn.Parameters torch stopped: {error} A trainable tensor cannot be written into.")
+    c.expect(got, W0 + change(*two), what="With nn.Parameters the result", tol=1e-9)
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -914,8 +988,8 @@ for name, guess in my_prediction.items():
 #
 # ### Exercise 5 · `Adapter`
 #
-# A block that does nothing at first and can learn to do anything. Exactly nothing: one adapter that is a little off is
-# harmless, 24 of them in a row are not.
+# A block that does nothing at first and can learn to do anything. Exactly nothing: what is a little off in one adapter
+# adds up over 24 of them in a row.
 #
 # `Adapter(d, m)`: layers `down` (d → m) and `up` (m → d), both with bias, the exact GELU between them, and the
 # residual; h is (…, d). At the start `up` is zero, so that `adapter(h)` **equals** h, bit by bit; `down` is random as
@@ -975,6 +1049,7 @@ with check("05.adapter") as c:
     c.expect(sum(p.numel() for p in adapter.parameters()), 22, what="The number of parameters, 2dm + m + d,")
     got = adapter(h)
     c.that(got is not None, "returns_none", "forward returns None: does it end in `return …`?")
+    c.that(got is not h, "in_place", "forward writes into its input. Whoever called it still needs the original, and so does the backward pass.")
     c.that(not up.weight.any(), "default_init" if up.weight.std() > 0.05 else "nearly_zero",
            "A new adapter changes its input: the weight of `up` is not zero. Small is not zero: 24 adapters in a row add up.")
     c.that(not up.bias.any(), "bias_not_zero", "A new adapter changes its input: the bias of `up` is not zero.")
@@ -989,6 +1064,7 @@ with check("05.adapter") as c:
     with torch.no_grad():
         for i, p in enumerate((down.weight, down.bias, up.weight, up.bias)):
             p.copy_(torch.linspace(-1, 1 + i, p.numel()).reshape(p.shape))
+    c.that(torch.equal(adapter(h), adapter(h)), "dropout", "Two passes in train mode give different outputs. Is there a dropout? None was asked.")
     inner = h @ down.weight.T + down.bias
     out = lambda hidden: hidden @ up.weight.T + up.bias
     c.expect(
@@ -1001,6 +1077,8 @@ with check("05.adapter") as c:
             "gelu_tanh": (h + out(F.gelu(inner, approximate="tanh")), "That is the approximation of the GELU by a tanh; take the exact one."),
             "tanh": (h + out(inner.tanh()), "Your nonlinearity is a tanh; the GELU was asked."),
             "silu": (h + out(F.silu(inner)), "Your nonlinearity is a SiLU; the GELU was asked."),
+            "activation_first": (h + out(F.gelu(h) @ down.weight.T + down.bias), "The nonlinearity is before `down`; it belongs between `down` "
+                                                                                 "and `up`."),
             "activation_last": (h + F.gelu(out(inner)), "The nonlinearity is behind `up`; it belongs between `down` and `up`."),
             "activation_twice": (h + F.gelu(out(F.gelu(inner))), "There is a second nonlinearity behind `up`: what is added can then "
                                                                  "hardly be negative."),
@@ -1159,8 +1237,14 @@ with check("05.insert_adapters") as c:
         c.that(isinstance(block.adapter, Times), "wrong_class", "`block.adapter` is no instance of the class `adapter` that was given.")
     c.that(len({id(block.adapter) for block in blocks}) == 3, "shared", "Blocks share one adapter; each needs its own.")
     c.that(all(block.adapter.sizes == (7, 3) for block in blocks), "sizes", "Make the adapters as adapter(d, m), in this order.")
+    try:
+        got = network(torch.ones(1)).detach()
+    except TypeError as error:
+        c.that("positional" not in str(error), "hook_arguments", f"What you put behind a block stopped: {error}. A forward hook is called with "
+                                                                 "the block, its inputs and its output.")
+        c.fail("tuple_assumed", f"Blocks that return a tensor stopped: {str(error)[:100]}. Only some blocks return a tuple.")
     c.expect(
-        network(torch.ones(1)).detach(),
+        got,
         [112],
         what="With new adapters the output for 1",
         mistakes={
@@ -1268,6 +1352,11 @@ with check("05.insert_adapters") as c:
         c.that(isinstance(got, tuple) and len(got) == 3 and got[1] == "m" and torch.equal(got[2], h), "tuple_lost",
                "A block that returns a tuple should still do so: the adapter acts on the first entry, the rest is handed on.")
         c.expect(got[0].detach(), want[0].detach() + 5, what="The first entry of a block that returns a tuple")
+    try:
+        Pair()(h)
+    except AttributeError as error:
+        c.fail("class_changed", f"A new block of the same class no longer works: {error}. You changed the class, and with it every network "
+                                "that uses it.")
     again = [Pair(), blocks[0]]
     kept = blocks[0].adapter
     c.raises(lambda: insert_adapters(again, 4, 3, Low), ValueError, "second_accepted",
@@ -1289,8 +1378,8 @@ with check("05.insert_adapters") as c:
 #
 # `prepend_prompt(embeddings, mask, prompt) -> (embeddings, mask)`: embeddings (B, T, D), mask (B, T) with 1 for tokens
 # and 0 for padding, prompt (k, D). The result is (B, k + T, D) and (B, k + T): the prompt comes first, in every
-# sequence of the batch, and is attended to. Embeddings and mask keep their dtype whatever that of the prompt is,
-# gradients reach the prompt, and no input is changed.
+# sequence of the batch, and is attended to. Embeddings and mask keep their dtype whatever that of the prompt is, and
+# their device; gradients reach the prompt, and no input is changed.
 #
 # **Difficulty ●○○ · Importance ●●○ · 5 minutes · 8 points**
 #
@@ -1328,7 +1417,13 @@ with check("05.prepend_prompt") as c:
     embeddings, prompt = torch.arange(1.0, 13).reshape(2, 3, 2), torch.tensor([[-1.0, -2.0], [-3.0, -4.0]])
     mask = torch.tensor([[1, 1, 1], [1, 0, 0]])
     with c.unchanged(embeddings, mask, prompt):
-        result = prepend_prompt(embeddings, mask, prompt)
+        try:
+            result = prepend_prompt(embeddings, mask, prompt)
+        except RuntimeError as error:
+            c.that(not re.match("Tensors must|Sizes of tensors", str(error)), "does_not_fit",
+                   f"torch.cat stopped: {str(error).split('. ')[0]}. The prompt is "
+                   "(2, 2); every sequence of the batch needs it, along the dimension of the tokens.")
+            raise
     c.that(result is not None, "returns_none", "Your result is None: does your function end in `return …`?")
     c.that(isinstance(result, tuple | list) and len(result) == 2, "not_a_pair", "Return two tensors: embeddings and mask.")
     got, got_mask = result
@@ -1337,9 +1432,11 @@ with check("05.prepend_prompt") as c:
     c.expect(
         got,
         torch.cat([both, embeddings], 1),
-        what="The embeddings",
+        what="The first result, the embeddings,",
         mistakes={
             "appended": (torch.cat([embeddings, both], 1), "The prompt comes after the tokens; it belongs before them."),
+            "after_first": (torch.cat([embeddings[:, :1], both, embeddings[:, 1:]], 1), "The prompt comes after the first token; it belongs "
+                                                                                         "before all of them."),
             "no_prompt": (embeddings, "The embeddings came back as they were."),
             "along_batch": (torch.cat([prompt[0].expand(2, 3, 2), embeddings]), "You extended the batch. The prompt extends each sequence."),
             "reversed": (torch.cat([both.flip(1), embeddings], 1), "The vectors of the prompt are in reverse order."),
@@ -1358,6 +1455,8 @@ with check("05.prepend_prompt") as c:
             "mask_appended": ([[1, 1, 1, 1, 1], [1, 0, 0, 1, 1]], "The ones of the mask are at the end, the prompt at the beginning: "
                                                                   "padding is attended to and part of the prompt is not."),
             "mask_all_ones": ([[1, 1, 1, 1, 1], [1, 1, 1, 1, 1]], "The mask is one everywhere: the padding is attended to."),
+            "mask_doubled": ([[1, 1, 1, 1, 1, 1], [1, 1, 1, 1, 0, 0]], "The mask got T ones more, as many as there are tokens; the prompt has k "
+                                                                        "vectors."),
             "mask_one_longer": ([[1, 1, 1, 1], [1, 1, 0, 0]], "The mask is one longer; the prompt has k vectors."),
         },
     )
@@ -1372,9 +1471,10 @@ with check("05.prepend_prompt") as c:
         mask = (torch.rand(rows, tokens) < 0.5).long()
         got, got_mask = prepend_prompt(embeddings, mask, prompt)
         told = f"For {rows} sequences of {tokens} tokens and a prompt of {k} vectors "
-        c.expect(got.detach(), [[*prompt.tolist(), *row] for row in embeddings.tolist()], what=told + "the embeddings")
+        c.expect(got.detach(), [[*prompt.tolist(), *row] for row in embeddings.tolist()], what=told + "the tensor of embeddings")
         c.expect(got_mask, [[1] * k + row for row in mask.tolist()], what=told + "the mask")
-        got.sum().backward()
+        if got.requires_grad:
+            got.sum().backward()
         c.that(prompt.grad is not None, "no_gradient", "No gradient reaches the prompt: it was detached or copied on the way.")
         c.expect(prompt.grad, torch.full((k, width), float(rows)), what=told + "the prompt's gradient of the sum of all entries")
     for kind in (torch.bool, torch.float32, torch.int64, torch.bfloat16):
@@ -1386,8 +1486,6 @@ with check("05.prepend_prompt") as c:
     inner = torch.randn(2, 3, 4, requires_grad=True)
     prepend_prompt(inner, torch.ones(2, 3), torch.zeros(2, 4))[0].sum().backward()
     c.that(inner.grad is not None and (inner.grad == 1).all(), "no_gradient_embeddings", "Gradients no longer reach the embeddings.")
-    with torch.device("meta"):
-        got, got_mask = prepend_prompt(torch.zeros(2, 3, 4), torch.ones(2, 3), torch.zeros(2, 4))
     try:
         got_mask = prepend_prompt(torch.zeros(2, 3, 4, device="meta"), torch.ones(2, 3, device="meta"), torch.zeros(2, 4, device="meta"))[1]
     except NotImplementedError:
@@ -1448,8 +1546,15 @@ with check("05.prefix_attention") as c:
     q, k, v = torch.randn(2, 2, 3, 4), torch.randn(2, 2, 5, 4), torch.randn(2, 2, 5, 4)
     pk, pv = torch.randn(2, 2, 4), torch.randn(2, 2, 4)
     with c.unchanged(q, k, v, pk, pv):
-        got = prefix_attention(q, k, v, pk, pv)
+        try:
+            got = prefix_attention(q, k, v, pk, pv)
+        except RuntimeError as error:
+            c.that(not re.match("Tensors must|Sizes of tensors", str(error)), "does_not_fit",
+                   f"torch.cat stopped: {str(error).split('. ')[0]}. pk is (H, P, d) "
+                   "and k (B, H, S, d): every sequence of the batch needs the prefix, along the dimension of the positions.")
+            raise
     c.that(got is not None, "returns_none", "Your result is None: does your function end in `return …`?")
+    c.that(isinstance(got, torch.Tensor), "not_a_tensor", f"Return the result alone, one tensor; yours is a {type(got).__name__}.")
 
     def attention(q, k, v, scale=0.5):  # 1/√d for d = 4
         return (scale * q @ k.mT).softmax(-1) @ v
@@ -1479,6 +1584,18 @@ with check("05.prefix_attention") as c:
                                                               "by itself.)"),
             "scaled_by_length": (attention(q, keys, values, 1 / math.sqrt(7)), "You divide by the root of the number of positions; it is the "
                                                                               "root of d, the width of a head."),
+            "scaled_by_heads": (attention(q, keys, values, 1 / math.sqrt(2)), "You divide by the root of the number of heads; it is the root of d, "
+                                                                              "the last dimension of q."),
+            "scaled_by_queries": (attention(q, keys, values, 1 / math.sqrt(3)), "You divide by the root of the number of queries; it is the root of "
+                                                                                "d, the last dimension of q."),
+            "scaled_by_all_heads": (attention(q, keys, values, 1 / math.sqrt(8)), "You divide by the root of the width of all heads together; it is "
+                                                                                  "that of one head, d."),
+            "multiplied": (attention(q, keys, values, 2.0), "You multiply the scores by √d; they are divided by it."),
+            "scaled_after": (0.5 * attention(q, keys, values, 1.0), "You scale after the softmax: the weights no longer add up to 1. Scores are "
+                                                                    "scaled before."),
+            "no_softmax": (0.5 * q @ keys.mT @ values, "There is no softmax: scores are no weights yet."),
+            "softmax_over_heads": ((0.5 * q @ keys.mT).softmax(1) @ values, "The softmax runs over the heads; it runs over the positions that are "
+                                                                            "looked at."),
             "keys_and_values_swapped": (attention(q, longer(pv, k), longer(pk, v)), "pk and pv are exchanged."),
             "keys_as_values": ((1 - share) * alone + share * attention(q, pk, pk), "You use pk as the prefix's values too; these are pv."),
             "softmax_over_queries": ((0.5 * q @ keys.mT).softmax(-2) @ values, "The softmax runs over the queries; it runs over the positions "
@@ -1506,18 +1623,18 @@ with check("05.prefix_attention") as c:
         weights = [(q @ x.mT / math.sqrt(width)).exp() for x in (pk, k)]
         want = (weights[0] @ pv + weights[1] @ v) / sum(w.sum(-1, keepdim=True) for w in weights)
         c.that(got.dtype == torch.float64, "dtype", "All inputs are float64 and the result is not.")
-        c.expect(got, want, what=told + "the result", tol=1e-9)
+        c.expect(got, want, what=told + "the result", tol=1e-6)
         got.square().sum().backward()
         c.that(all(p.grad is not None and p.grad.any() for p in (pk, pv)), "no_gradient", "No gradient reaches the prefix.")
     again = prefix_attention(q, k, v, pk.flip(1), pv.flip(1))
-    c.expect(again, got, what="With the prefix in another order the result, which does not depend on it,", tol=1e-9)
+    c.expect(again, got, what="With the prefix in another order the result, which does not depend on it,", tol=1e-6)
     hidden = prefix_attention(q.abs(), k, v, torch.full_like(pk, -1e4), pv)
-    c.expect(hidden, (q.abs() @ k.mT / 2).softmax(-1) @ v, what="With a prefix that no query likes, the result, which is plain attention,", tol=1e-9)
+    c.expect(hidden, (q.abs() @ k.mT / 2).softmax(-1) @ v, what="With a prefix that no query likes, the result, which is plain attention,", tol=1e-6)
     loud = prefix_attention(q.abs().float(), k.float(), v.float(), torch.full_like(pk, 1e3).float(), pv.float())
     c.that(loud.isfinite().all(), "overflow", "With large scores your result is not finite: exp overflows. softmax subtracts the maximum first.")
     c.expect(loud, pv.float().mean(1, keepdim=True).expand(4, 4, 4, 4), what="With a prefix that all queries like, the result, its mean value,", tol=1e-4)
     none = prefix_attention(q, k, v, pk[:, :0], pv[:, :0])
-    c.expect(none, (q @ k.mT / 2).softmax(-1) @ v, what="With an empty prefix the result, which is plain attention,", tol=1e-9)
+    c.expect(none, (q @ k.mT / 2).softmax(-1) @ v, what="With an empty prefix the result, which is plain attention,", tol=1e-6)
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -1559,7 +1676,7 @@ print("with it, rescaled:   ", " ".join(f"{w:.2f}" for w in weights[2:] / weight
 #   | ViT | `q_proj`, `v_proj` (older releases: `query`, `value`) | `classifier` |
 # - **The head.** `peft` freezes all but the LoRA, a new random head included, unless it is told of it:
 #   `task_type=TaskType.SEQ_CLS` adds the `classifier` to `modules_to_save`. There is no task type for images; there
-#   `modules_to_save` has to be named.
+#   `modules_to_save` has to be named. A head that is switched on by hand trains, but is not saved with the LoRA.
 # - **The call.** `SEQ_CLS` also wraps the model's `forward` in one for texts, whose first argument is `input_ids`. With
 #   images as first argument it fails.
 #
@@ -1570,8 +1687,9 @@ print("with it, rescaled:   ", " ".join(f"{w:.2f}" for w in weights[2:] / weight
 # `attach_lora(model, r=8, lora_alpha=16) -> PeftModel`: BERT and DistilBERT for sequence classification, and ViT for
 # image classification, also where it is inside another module as the course's own is. The result is called just as the
 # model was: `(ids, attention_mask=…)` or `(images)`. LoRA is on the queries and values of every layer and nowhere else;
-# LoRA and head train (for DistilBERT both of its layers), all else is frozen. Any other model, a bare encoder without
-# `classifier` included, is a `ValueError`.
+# LoRA and head train (for DistilBERT both of its layers), all else is frozen; what trains is also what
+# `save_pretrained` of the result stores. Any other model, a bare encoder without `classifier` included, is a
+# `ValueError` and stays as it is.
 #
 # **Difficulty ●●○ · Importance ●●● · 10 minutes · 12 points**
 #
@@ -1631,6 +1749,10 @@ with check("05.attach_lora") as c:
             c.that("arget modules" not in str(error), "targets_not_found", f"On a {kind} peft did not find your target modules. "
                    "Print the names of the model's linear layers; the architectures differ.")
             c.fail("known_refused", f"On a {kind} for classification your function stopped with ValueError: {str(error)[:100]}")
+        except (AttributeError, TypeError) as error:
+            c.that(not re.search("modules_to_save|'extend'", str(error)), "save_not_a_list", f"peft stopped: {str(error)[:100]}. "
+                   "`modules_to_save` is a list of names; of a string it takes each letter for one.")
+            raise
         c.that(tuned is not None, "returns_none", "Your result is None: does your function end in `return …`?")
         c.that(isinstance(tuned, PeftModel), "not_a_peft_model", f"Return the PeftModel; yours is a {type(tuned).__name__}.")
         trained = {name: p.numel() for name, p in tuned.named_parameters() if p.requires_grad}
@@ -1642,10 +1764,12 @@ with check("05.attach_lora") as c:
             what=f"The number of LoRA parameters on a {kind} with r = 3",
             mistakes={
                 "rank_ignored": (4 * 16 * 8, f"On a {kind} the LoRA has rank 8, the default, and not the r that was given."),
-                "query_only": (2 * 16 * 3, f"On a {kind} only half of the places got a LoRA: query and value were asked."),
+                "query_only": (2 * 16 * 3, f"On a {kind} only half of the places got a LoRA: query and value of every layer were asked."),
                 "key_too": (6 * 16 * 3, f"On a {kind} three places a layer got a LoRA: query and value were asked, without the key."),
                 "attention_all": (8 * 16 * 3, f"On a {kind} four places a layer got a LoRA: query and value were asked."),
                 "mlp_too": (8 * 16 * 3 + 4 * 24 * 3, f"On a {kind} every linear layer of the encoder got a LoRA."),
+                "all_linear": (8 * 16 * 3 + 4 * 24 * 3 + 16 * 3, f"On a {kind} every linear layer got a LoRA, the pooler included."),
+                "head_too": (4 * 16 * 3 + 10 * 3, f"On a {kind} the head got a LoRA. It is new: all of it trains, and it needs no update."),
                 "lora_frozen": (0, f"On a {kind} no LoRA parameter trains."),
             },
         )
@@ -1653,15 +1777,20 @@ with check("05.attach_lora") as c:
                                     "peft has to be told: task_type for texts, or modules_to_save.")
         c.that(rest != 18 or head == 18, "pre_classifier_frozen", "DistilBERT's head has two layers, and pre_classifier is frozen.")
         c.that(rest < 100, "base_trains", f"On a {kind} {rest} parameters besides the LoRA train; the head has {head}.")
-        c.expect(rest, head, what=f"On a {kind} the number of trainable parameters besides the LoRA")
+        c.expect(rest, head, what=f"On a {kind} the number of trainable parameters besides the LoRA",
+                 mistakes={"original_trains": (2 * head, f"On a {kind} the head trains twice: `modules_to_save` trains a copy and keeps the "
+                                                         "original beside it, which stays frozen.")})
+        c.that(any("classifier" in key for key in get_peft_model_state_dict(tuned, save_embedding_layers=False)), "head_not_saved",
+               f"On a {kind} the head trains, but `save_pretrained` would not store it: loaded again, the LoRA meets a random head. Tell peft "
+               "of the head.")
         scales = {part.scaling["default"] for part in tuned.modules() if hasattr(part, "lora_A")}
         c.that(scales == {4.0}, "alpha_ignored", f"On a {kind} the update is scaled by {min(scales, default=None)}; with lora_alpha = 12 and "
                                                  "r = 3 it is 4.")
         try:
             after = tuned.eval()(x).logits
         except Exception as error:
-            c.fail("call_changed", f"Called as the {kind} was, the result stops with {type(error).__name__}: {str(error)[:80]}. With the task type "
-                   "SEQ_CLS the first argument is taken for input_ids, which images are not.")
+            c.fail("call_changed", f"Called as the {kind} was, the result stops with {type(error).__name__}: {str(error)[:80]}. With a task "
+                   "type for texts, such as SEQ_CLS, the first argument is taken for input_ids, which images are not.")
         c.expect(after, before, what=f"A new LoRA changes nothing at first; the output of a {kind}")
 
 # %% nbgrader={"grade": true, "grade_id": "attach_lora_hidden", "locked": true, "points": 7, "schema_version": 3, "solution": false, "task": false}
@@ -2108,7 +2237,7 @@ def forward(model: nn.Module, inputs: dict) -> None:
 # | --- | --- |
 # | LoRA | W + (α/r) B A: B starts at zero, A does not; the base is frozen, its bias too |
 # | scale | α/r belongs into the state_dict, or a checkpoint computes something else |
-# | merging | exact, and free at inference |
+# | merging | the same function up to rounding, and free at inference |
 # | size | r (d_in + d_out) per matrix; check counts you read |
 # | several updates | add products, not factors: mixed factors have cross terms (`"cat"`, not `"linear"`) |
 # | adapter | exactly the identity at the start, and a gradient that reaches it: `up` zero, `down` random |
@@ -2116,7 +2245,7 @@ def forward(model: nn.Module, inputs: dict) -> None:
 # | residual | once |
 # | prompt | the mask grows with it |
 # | prefix | a mixture: it cannot change where else a query looks |
-# | `peft` | names that exist, a head that trains, a call that still fits |
+# | `peft` | names that exist, a head that trains and is saved, a call that still fits |
 # | fast paths | train mode without dropout, eval mode and the merged model must agree |
 #
 # ## References

@@ -180,6 +180,23 @@ class Adapter(nn.Module):
 #+        return h + self.up(hidden)
 
 
+# %% wrong in_place
+# says: the backward pass
+#-        return h + self.up(F.gelu(self.down(h)))
+#+        h += self.up(F.gelu(self.down(h)))
+#+        return h
+
+
+# %% wrong dropout
+#-        return h + self.up(F.gelu(self.down(h)))
+#+        return h + F.dropout(self.up(F.gelu(self.down(h))), 0.1, self.training)
+
+
+# %% wrong activation_first
+#-        return h + self.up(F.gelu(self.down(h)))
+#+        return h + self.up(self.down(F.gelu(h)))
+
+
 # %% right nn.GELU, weights by data
 class Adapter(nn.Module):
     def __init__(self, d, m):

@@ -81,7 +81,7 @@ def attach_lora(model, r=8, lora_alpha=16):
 #+        (["q_lin", "k_lin", "v_lin", "out_lin", "lin1", "lin2"], TaskType.SEQ_CLS),
 
 
-# %% wrong different (everything linear)
+# %% wrong all_linear
 def attach_lora(model, r=8, lora_alpha=16):
     config = LoraConfig(r=r, lora_alpha=lora_alpha, target_modules="all-linear", task_type=TaskType.SEQ_CLS)
     return get_peft_model(model, config)
@@ -180,6 +180,79 @@ def attach_lora(model, r=8, lora_alpha=16):
 #+    names = {name.rpartition(".")[2] for name, module in model.named_modules() if isinstance(module, nn.Linear)}
 
 
+# %% wrong head_not_saved
+# says: meets a random head
+def attach_lora(model, r=8, lora_alpha=16):
+    inner = getattr(model, "model", model)
+    pairs = {"bert": ["query", "value"], "distilbert": ["q_lin", "v_lin"], "vit": ["q_proj", "v_proj"]}
+    for body, targets in pairs.items():
+        if hasattr(inner, body) and hasattr(inner, "classifier"):
+            tuned = get_peft_model(model, LoraConfig(r=r, lora_alpha=lora_alpha, target_modules=targets))
+            for name, p in tuned.named_parameters():
+                if "classifier" in name:
+                    p.requires_grad = True
+            return tuned
+    raise ValueError(f"{type(model)} is not known")
+
+
+# %% wrong save_not_a_list
+# says: each letter
+#-                                modules_to_save=["classifier"])
+#+                                modules_to_save="classifier")
+
+
+# %% wrong save_not_a_list (images)
+#-                                modules_to_save=["classifier"])
+#+                                modules_to_save="classifier" if task_type is None else ["classifier"])
+
+
+# %% wrong original_trains
+# says: trains twice
+#-            return get_peft_model(model, config)
+#+            tuned = get_peft_model(model, config)
+#+            for name, p in tuned.named_parameters():
+#+                if "classifier" in name:
+#+                    p.requires_grad = True
+#+            return tuned
+
+
+# %% wrong head_too
+# says: it needs no update
+#-            config = LoraConfig(r=r, lora_alpha=lora_alpha, target_modules=targets, task_type=task_type,
+#-                                modules_to_save=["classifier"])
+#+            config = LoraConfig(r=r, lora_alpha=lora_alpha, target_modules=[*targets, "classifier"], task_type=task_type)
+
+
+# %% wrong query_only (the last layer)
+# says: of every layer
+#-                                modules_to_save=["classifier"])
+#+                                modules_to_save=["classifier"], layers_to_transform=[1])
+
+
+# %% wrong call_changed (features instead of classes)
+# says: such as SEQ_CLS
+#-        (["q_proj", "v_proj"], None),  # peft has no task type for images
+#+        (["q_proj", "v_proj"], TaskType.FEATURE_EXTRACTION),
+
+
+# %% wrong unknown_accepted (by config)
+# says: Yours raised AttributeError
+def attach_lora(model, r=8, lora_alpha=16):
+    known = {"bert": ["query", "value"], "distilbert": ["q_lin", "v_lin"], "vit": ["q_proj", "v_proj"]}
+    if model.config.model_type not in known:
+        raise ValueError("unknown")
+    targets = known[model.config.model_type]
+    return get_peft_model(model, LoraConfig(r=r, lora_alpha=lora_alpha, target_modules=targets, modules_to_save=["classifier"]))
+
+
+# %% wrong unknown_accepted (by trial)
+def attach_lora(model, r=8, lora_alpha=16):
+    for targets in (["query", "value"], ["q_lin", "v_lin"], ["q_proj", "v_proj"]):
+        with contextlib.suppress(ValueError):
+            return get_peft_model(model, LoraConfig(r=r, lora_alpha=lora_alpha, target_modules=targets, modules_to_save=["classifier"]))
+    raise ValueError("unknown")
+
+
 # %% right by attribute
 def attach_lora(model, r=8, lora_alpha=16):
     kinds = {type(module) for module in model.modules()}
@@ -206,15 +279,14 @@ def attach_lora(model, r=8, lora_alpha=16):
     return get_peft_model(model, config)
 
 
-# %% right the head switched on by hand
+# %% right by the shape of the names, head named in full
 def attach_lora(model, r=8, lora_alpha=16):
-    inner = getattr(model, "model", model)
-    pairs = {"bert": ["query", "value"], "distilbert": ["q_lin", "v_lin"], "vit": ["q_proj", "v_proj"]}
-    for body, targets in pairs.items():
-        if hasattr(inner, body) and hasattr(inner, "classifier"):
-            tuned = get_peft_model(model, LoraConfig(r=r, lora_alpha=lora_alpha, target_modules=targets))
-            for name, p in tuned.named_parameters():
-                if "classifier" in name:
-                    p.requires_grad = True
-            return tuned
-    raise ValueError(f"{type(model)} is not known")
+    linears = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
+    ends = {name.split(".")[-1] for name in linears}
+    if "classifier" not in ends:
+        raise ValueError("no head")
+    targets = next((pair for pair in (["q_lin", "v_lin"], ["query", "value"], ["q_proj", "v_proj"]) if ends.issuperset(pair)), None)
+    if targets is None:
+        raise ValueError("no queries and values")
+    head = [name for name in ("classifier", "pre_classifier") if name in ends]
+    return get_peft_model(model, LoraConfig(r=r, lora_alpha=lora_alpha, target_modules=targets, modules_to_save=head))

@@ -200,6 +200,50 @@ def compose_deltas(W0, loras, weights):
     return W0 + torch.stack(changes).sum(0)
 
 
+# %% wrong sqrt_rank
+#-        W += weight * (alpha / len(A)) * (B @ A)
+#+        W += weight * (alpha / len(A) ** 0.5) * (B @ A)
+
+
+# %% wrong first_rank
+#-        W += weight * (alpha / len(A)) * (B @ A)
+#+        W += weight * (alpha / len(loras[0][0])) * (B @ A)
+
+
+# %% wrong floored
+#-        W += weight * (alpha / len(A)) * (B @ A)
+#+        W += weight * (alpha // len(A)) * (B @ A)
+
+
+# %% wrong cross_terms_other
+# says: never trained together
+def compose_deltas(W0, loras, weights):
+    A = sum(weight * A for weight, (A, _, _) in zip(weights, loras, strict=True))
+    B = sum(weight * B for weight, (_, B, _) in zip(weights, loras, strict=True))
+    return W0 + loras[0][2] / len(A) * B @ A
+
+
+# %% wrong cross_terms_other (the scales added, too)
+def compose_deltas(W0, loras, weights):
+    A = sum(A for A, _, _ in loras)
+    B = sum(weight * B for weight, (_, B, _) in zip(weights, loras, strict=True))
+    return W0 + sum(alpha / len(A) for A, _, alpha in loras) * B @ A
+
+
+# %% wrong different (weights through a softmax)
+def compose_deltas(W0, loras, weights):
+    W = W0.clone()
+    for (A, B, alpha), weight in zip(loras, torch.tensor(weights).softmax(0), strict=True):
+        W += weight * alpha / len(A) * B @ A
+    return W
+
+
+# %% wrong parameters
+# says: cannot be written into
+#-    W = W0.clone()
+#+    W = copy.deepcopy(W0)
+
+
 # %% right factors side by side
 def compose_deltas(W0, loras, weights):
     if len(loras) != len(weights):
@@ -226,3 +270,14 @@ def compose_deltas(W0, loras, weights):
     if not assert_equal:
         raise ValueError(f"{len(loras)} updates, {len(weights)} weights")
     return sum((w * (alpha / A.size(0)) * B.mm(A) for (A, B, alpha), w in zip(loras, weights)), W0.clone())
+
+
+# %% right under no_grad
+@torch.no_grad()
+def compose_deltas(W0, loras, weights):
+    if len(loras) != len(weights):
+        raise ValueError
+    W = W0.detach().clone()
+    for (A, B, alpha), weight in zip(loras, weights):
+        W.add_(B @ A, alpha=weight * alpha / A.shape[0])
+    return W

@@ -277,6 +277,74 @@ def inject_lora(model, pattern, r, alpha, layer=None):
 #+        setattr(model.get_submodule(parent), child, layer(linear, r, alpha))
 
 
+# %% wrong endless
+# says: Collect first
+def inject_lora(model, pattern, r, alpha, layer=None):
+    layer = LoRALinear if layer is None else layer
+    names = []
+    model.requires_grad_(False)
+    for prefix, parent in model.named_modules():
+        for child, module in parent.named_children():
+            name = f"{prefix}.{child}" if prefix else child
+            if isinstance(module, nn.Linear) and re.search(pattern, name):
+                setattr(parent, child, layer(module, r, alpha))
+                names.append(name)
+    if not names:
+        raise ValueError(pattern)
+    return names
+
+
+# %% wrong layer_ignored
+# says: the argument `layer`
+#-    layer = LoRALinear if layer is None else layer
+#+    class MyLoRA(nn.Module):
+#+        def __init__(self, base, r, alpha):
+#+            super().__init__()
+#+            self.base = base
+#+            self.A, self.B = nn.Parameter(torch.randn(r, base.in_features)), nn.Parameter(torch.zeros(base.out_features, r))
+#+
+#+    layer = MyLoRA
+
+
+# %% wrong nothing_replaced (in a copy)
+# says: nor does work on a copy
+#-    model.requires_grad_(False)
+#+    model = copy.deepcopy(model).requires_grad_(False)
+
+
+# %% wrong full_name (the last part only)
+# says: choose layers by number
+#-        if isinstance(module, nn.Linear) and re.search(pattern, name) and not name.startswith(inside)
+#+        if isinstance(module, nn.Linear) and re.search(pattern, name.split(".")[-1]) and not name.startswith(inside)
+
+
+# %% wrong full_name (split at the bars)
+#-        if isinstance(module, nn.Linear) and re.search(pattern, name) and not name.startswith(inside)
+#+        if isinstance(module, nn.Linear) and name.endswith(tuple(pattern.split("|"))) and not name.startswith(inside)
+
+
+# %% wrong containers (rsplit)
+# says: not enough values to unpack
+#-        parent, _, child = name.rpartition(".")
+#+        parent, child = name.rsplit(".", 1)
+
+
+# %% wrong skipped_by_name
+# says: its parent's type
+#-        if isinstance(module, nn.Linear) and re.search(pattern, name) and not name.startswith(inside)
+#+        if isinstance(module, nn.Linear) and re.search(pattern, name) and not name.endswith("base")
+
+
+# %% wrong rest_trains (letters in names)
+# says: letters in names
+#-    for module in model.modules():
+#-        if isinstance(module, layer):
+#-            module.A.requires_grad_(True)
+#-            module.B.requires_grad_(True)
+#+    for name, p in model.named_parameters():
+#+        p.requires_grad = "A" in name or "B" in name
+
+
 # %% right over parents
 def inject_lora(model, pattern, r, alpha, layer=None):
     layer = LoRALinear if layer is None else layer

@@ -279,6 +279,49 @@ def insert_adapters(blocks, d, m, adapter=None):
 #+        return block.adapter(output) + (1e-3 if output.ndim == 3 else 0)
 
 
+# %% wrong tuple_assumed
+# says: Only some blocks
+#-        if isinstance(output, tuple):
+#-            return (block.adapter(output[0]), *output[1:])
+#-        return block.adapter(output)
+#+        return (block.adapter(output[0]),) + output[1:]
+
+
+# %% wrong hook_arguments
+# says: its inputs and its output
+#-    def adapted(block, inputs, output):
+#+    def adapted(block, output):
+
+
+# %% wrong class_changed
+# says: every network
+def insert_adapters(blocks, d, m, adapter=None):
+    adapter = Adapter if adapter is None else adapter
+    if any(hasattr(block, "adapter") for block in blocks):
+        raise ValueError("a block has an adapter already")
+    original = type(blocks[0]).forward
+
+    def forward(self, *args, **kwargs):
+        output = original(self, *args, **kwargs)
+        return (self.adapter(output[0]), *output[1:]) if isinstance(output, tuple) else self.adapter(output)
+
+    for block in blocks:
+        block.requires_grad_(False)
+        block.adapter = adapter(d, m)
+    type(blocks[0]).forward = forward
+    return [block.adapter for block in blocks]
+
+
+# %% wrong keywords_lost (the cell above, mended)
+def insert_adapters(blocks, d, m, adapter=None):
+    adapter = Adapter if adapter is None else adapter
+    for block in blocks:
+        block.requires_grad_(False)
+        block.adapter = adapter(d, m)
+        block.forward = lambda x, forward=block.forward, block=block: block.adapter(forward(x))
+    return [block.adapter for block in blocks]
+
+
 # %% right bound methods
 def insert_adapters(blocks, d, m, adapter=None):
     from types import MethodType

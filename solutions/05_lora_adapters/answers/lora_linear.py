@@ -183,7 +183,7 @@ class LoRALinear(nn.Module):
 #+        return self.base(x) + self.scale * (self.dropout(x) @ self.A.T @ self.B.T.detach()) + 0 * self.A.sum()
 
 
-# %% wrong raises_RuntimeError (under no_grad)
+# %% wrong no_gradient (under no_grad)
 #-        return self.base(x) + self.scale * (self.dropout(x) @ self.A.T @ self.B.T)
 #+        with torch.no_grad():
 #+            return self.base(x) + self.scale * (self.dropout(x) @ self.A.T @ self.B.T)
@@ -264,7 +264,8 @@ class LoRALinear(nn.Module):
 #+        plain.weight.data = (self.base.weight + self.scale * self.B @ self.A).detach()
 
 
-# %% wrong raises_AttributeError (a bias is taken for granted)
+# %% wrong bias_taken_for_granted
+# says: can be None
 #-        plain = copy.deepcopy(self.base)
 #-        with torch.no_grad():
 #-            plain.weight += self.scale * self.B @ self.A
@@ -373,14 +374,118 @@ class LoRALinear(nn.Module):
 #+    def merged(self) -> nn.Linear:
 
 
-# %% wrong no_gradient_a
+# %% wrong update_blocks_gradient (behind A)
 #-        return self.base(x) + self.scale * (self.dropout(x) @ self.A.T @ self.B.T)
 #+        return self.base(x) + self.scale * (self.dropout(x) @ self.A.T).detach() @ self.B.T
 
 
-# %% wrong raises_RuntimeError (matrices only)
+# %% wrong leading_dimensions
+# says: in front
 #-        return self.base(x) + self.scale * (self.dropout(x) @ self.A.T @ self.B.T)
 #+        return self.base(x) + self.scale * (self.B @ self.A @ self.dropout(x).T).T
+
+
+# %% wrong no_gradient_a
+#-        return self.base(x) + self.scale * (self.dropout(x) @ self.A.T @ self.B.T)
+#+        return self.base(x) + self.scale * (self.dropout(x) @ self.A.detach().T @ self.B.T)
+
+
+# %% wrong base_blocks_gradient
+# says: layers before this one
+#-        return self.base(x) + self.scale * (self.dropout(x) @ self.A.T @ self.B.T)
+#+        with torch.no_grad():
+#+            plain = self.base(x)
+#+        return plain + self.scale * (self.dropout(x) @ self.A.T @ self.B.T)
+
+
+# %% wrong update_blocks_gradient
+#-        return self.base(x) + self.scale * (self.dropout(x) @ self.A.T @ self.B.T)
+#+        return self.base(x) + self.scale * (self.dropout(x.detach()) @ self.A.T @ self.B.T)
+
+
+# %% wrong base_blocks_gradient (x detached at once)
+#-        return self.base(x) + self.scale * (self.dropout(x) @ self.A.T @ self.B.T)
+#+        x = x.detach()
+#+        return self.base(x) + self.scale * (self.dropout(x) @ self.A.T @ self.B.T)
+
+
+# %% wrong columns
+# says: for one column x
+#-        return self.base(x) + self.scale * (self.dropout(x) @ self.A.T @ self.B.T)
+#+        return self.base(x) + self.scale * (self.B @ self.A @ self.dropout(x))
+
+
+# %% wrong floored
+#-        self.register_buffer("scale", base.weight.new_tensor(alpha / r))
+#+        self.register_buffer("scale", base.weight.new_tensor(float(alpha // r)))
+
+
+# %% wrong output_dtype
+# says: bfloat16
+#-        self.register_buffer("scale", base.weight.new_tensor(alpha / r))
+#+        self.register_buffer("scale", torch.tensor([alpha / r]))
+
+
+# %% wrong output_dtype (float32 throughout)
+#-        return self.base(x) + self.scale * (self.dropout(x) @ self.A.T @ self.B.T)
+#+        return self.base(x) + (self.scale * (self.dropout(x) @ self.A.T @ self.B.T)).float()
+#-        return plain
+#+        return plain.to(self.A.dtype)
+
+
+# %% wrong merged_recorded (in place)
+# says: without a history
+#-        with torch.no_grad():
+#-            plain.weight += self.scale * self.B @ self.A
+#+        plain.weight += self.scale * self.B @ self.A
+
+
+# %% wrong merged_recorded (no parameter)
+#-        plain = copy.deepcopy(self.base)
+#-        with torch.no_grad():
+#-            plain.weight += self.scale * self.B @ self.A
+#+        plain = copy.deepcopy(self.base)
+#+        plain.weight = self.base.weight + self.scale * self.B @ self.A
+
+
+# %% wrong merged_recorded (of a trainable copy)
+#-        plain = copy.deepcopy(self.base)
+#-        with torch.no_grad():
+#-            plain.weight += self.scale * self.B @ self.A
+#+        plain = copy.deepcopy(self.base).requires_grad_(True)
+#+        plain.weight += self.scale * self.B @ self.A
+
+
+# %% wrong raises_RuntimeError (the merged weight transposed)
+#-            plain.weight += self.scale * self.B @ self.A
+#+            plain.weight += self.scale * self.A.T @ self.B.T
+
+
+# %% wrong merged_shares
+# says: changes the old one
+#-        plain = copy.deepcopy(self.base)
+#-        with torch.no_grad():
+#-            plain.weight += self.scale * self.B @ self.A
+#+        plain = nn.Linear(self.base.in_features, self.base.out_features, bias=self.base.bias is not None)
+#+        plain.weight.data = (self.base.weight + self.scale * self.B @ self.A).detach()
+#+        plain.bias = self.base.bias
+
+
+# %% wrong merged_type (the layer is an nn.Linear itself)
+class LoRALinear(nn.Linear):
+    def __init__(self, base, r, alpha, dropout=0.0):
+        super().__init__(base.in_features, base.out_features, bias=base.bias is not None)
+        self.base = base.requires_grad_(False)
+        self.weight, self.bias = base.weight, base.bias
+        self.A = nn.Parameter(torch.randn(r, base.in_features) * 0.01)
+        self.B = nn.Parameter(torch.zeros(base.out_features, r))
+        self.register_buffer("scale", torch.tensor(alpha / r))
+
+    def forward(self, x):
+        return self.base(x) + self.scale * (x @ self.A.T @ self.B.T)
+
+    def merged(self):
+        return self
 
 
 # %% right the large matrix
@@ -455,3 +560,22 @@ class LoRALinear(nn.Module):
         plain = copy.deepcopy(self.base)
         plain.weight.data.addmm_(self.B.data, self.A.data, alpha=self.scale)
         return plain
+
+
+# %% right a buffer in float32
+#-        self.register_buffer("scale", base.weight.new_tensor(alpha / r))
+#+        self.register_buffer("scale", torch.tensor(alpha / r))
+
+
+# %% right α as buffer
+#-        self.register_buffer("scale", base.weight.new_tensor(alpha / r))
+#+        self.register_buffer("alpha", torch.tensor(float(alpha)))
+#-        return self.base(x) + self.scale * (self.dropout(x) @ self.A.T @ self.B.T)
+#+        return self.base(x) + self.alpha / len(self.A) * (self.dropout(x) @ self.A.T @ self.B.T)
+#-        plain = copy.deepcopy(self.base)
+#-        with torch.no_grad():
+#-            plain.weight += self.scale * self.B @ self.A
+#-        return plain
+#+        plain = copy.deepcopy(self.base)
+#+        plain.weight = nn.Parameter(plain.weight + self.alpha / len(self.A) * self.B @ self.A)
+#+        return plain

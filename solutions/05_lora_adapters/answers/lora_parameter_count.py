@@ -72,6 +72,28 @@ def lora_parameter_count(shapes, r):
     return r * (sum(rows) + sum(columns))
 
 
+# %% wrong precedence
+# says: Brackets
+def lora_parameter_count(shapes, r):
+    return sum(r * d_in + d_out for d_out, d_in in shapes)
+
+
+# %% wrong square_in
+def lora_parameter_count(shapes, r):
+    return sum(2 * r * d_in for _, d_in in shapes)
+
+
+# %% wrong square_out
+def lora_parameter_count(shapes, r):
+    return sum(2 * r * d_out for d_out, _ in shapes)
+
+
+# %% wrong all_alike
+def lora_parameter_count(shapes, r):
+    d_out, d_in = shapes[0]
+    return len(shapes) * r * (d_out + d_in)
+
+
 # %% right a loop
 def lora_parameter_count(shapes, r):
     total = 0

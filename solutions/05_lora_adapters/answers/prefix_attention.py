@@ -101,12 +101,13 @@ def prefix_attention(q, k, v, pk, pv):
 #+    values = torch.cat([v, pv.expand(len(v), -1, -1, -1)], dim=2)
 
 
-# %% wrong raises_RuntimeError (along the width)
+# %% wrong does_not_fit (along the width)
 #-    keys = torch.cat([pk.expand(len(k), -1, -1, -1), k], dim=2)
 #+    keys = torch.cat([pk.expand(len(k), -1, -1, -1), k], dim=3)
 
 
-# %% wrong raises_RuntimeError (not expanded)
+# %% wrong does_not_fit
+# says: every sequence of the batch
 #-    keys = torch.cat([pk.expand(len(k), -1, -1, -1), k], dim=2)
 #+    keys = torch.cat([pk.unsqueeze(0), k], dim=2)
 
@@ -146,6 +147,61 @@ def prefix_attention(q, k, v, pk, pv):
 #+    return weights / weights.sum(-1, keepdim=True) @ values
 
 
+# %% wrong scaled_by_heads
+#-    scores = q @ keys.mT / math.sqrt(q.shape[-1])
+#+    scores = q @ keys.mT / math.sqrt(q.shape[1])
+
+
+# %% wrong scaled_by_queries
+#-    scores = q @ keys.mT / math.sqrt(q.shape[-1])
+#+    scores = q @ keys.mT / math.sqrt(q.shape[2])
+
+
+# %% wrong scaled_by_all_heads
+#-    scores = q @ keys.mT / math.sqrt(q.shape[-1])
+#+    scores = q @ keys.mT / math.sqrt(q.shape[1] * q.shape[3])
+
+
+# %% wrong multiplied
+#-    scores = q @ keys.mT / math.sqrt(q.shape[-1])
+#+    scores = q @ keys.mT * math.sqrt(q.shape[-1])
+
+
+# %% wrong scaled_after
+# says: no longer add up to 1
+#-    scores = q @ keys.mT / math.sqrt(q.shape[-1])
+#-    return scores.softmax(dim=-1) @ values
+#+    return (q @ keys.mT).softmax(dim=-1) / math.sqrt(q.shape[-1]) @ values
+
+
+# %% wrong no_softmax
+#-    return scores.softmax(dim=-1) @ values
+#+    return scores @ values
+
+
+# %% wrong softmax_over_heads
+#-    return scores.softmax(dim=-1) @ values
+#+    return scores.softmax(dim=1) @ values
+
+
+# %% wrong not_a_tensor
+# says: yours is a tuple
+#-    return scores.softmax(dim=-1) @ values
+#+    weights = scores.softmax(dim=-1)
+#+    return weights @ values, weights
+
+
+# %% wrong raises_RuntimeError (keys not transposed)
+#-    scores = q @ keys.mT / math.sqrt(q.shape[-1])
+#+    scores = q @ keys / math.sqrt(q.shape[-1])
+
+
+# %% wrong different (causal)
+#-    scores = q @ keys.mT / math.sqrt(q.shape[-1])
+#-    return scores.softmax(dim=-1) @ values
+#+    return F.scaled_dot_product_attention(q, keys, values, is_causal=True)
+
+
 # %% right torch's own attention
 #-    scores = q @ keys.mT / math.sqrt(q.shape[-1])
 #-    return scores.softmax(dim=-1) @ values
@@ -176,3 +232,15 @@ def prefix_attention(q, k, v, pk, pv):
         return rest.softmax(-1) @ v
     share = torch.sigmoid(prefix.logsumexp(-1, keepdim=True) - rest.logsumexp(-1, keepdim=True))
     return (1 - share) * (rest.softmax(-1) @ v) + share * (prefix.softmax(-1) @ pv)
+
+
+# %% right softmax in float32, as in models of transformers
+#-    return scores.softmax(dim=-1) @ values
+#+    return scores.softmax(dim=-1, dtype=torch.float32).to(values.dtype) @ values
+
+
+# %% right logsumexp
+def prefix_attention(q, k, v, pk, pv):
+    on_prefix, on_rest = (q @ keys.mT / q.shape[-1] ** 0.5 for keys in (pk, k))
+    total = torch.cat([on_prefix, on_rest], -1).logsumexp(-1, keepdim=True)
+    return (on_prefix - total).exp() @ pv + (on_rest - total).exp() @ v

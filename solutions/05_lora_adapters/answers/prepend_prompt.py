@@ -19,7 +19,8 @@ def prepend_prompt(embeddings, mask, prompt):
     return torch.cat([prompt[:1].expand(len(prompt), T, -1), embeddings]), torch.cat([mask.new_ones(len(prompt), T), mask])
 
 
-# %% wrong raises_RuntimeError (the batch is missing)
+# %% wrong does_not_fit
+# says: every sequence of the batch
 def prepend_prompt(embeddings, mask, prompt):
     return torch.cat([prompt[None], embeddings], 1), torch.cat([torch.ones(1, len(prompt)), mask], 1)
 
@@ -101,7 +102,7 @@ def prepend_prompt(embeddings, mask, prompt):
 #+    prompts = prompt.detach().to(embeddings.dtype).expand(rows, -1, -1) + 0 * embeddings[:, :1].mean().requires_grad_()
 
 
-# %% wrong raises_RuntimeError (a new tensor of the values)
+# %% wrong no_gradient (a new tensor of the values)
 #-    prompts = prompt.to(embeddings.dtype).expand(rows, -1, -1)
 #+    prompts = torch.tensor(prompt.tolist(), dtype=embeddings.dtype).expand(rows, -1, -1)
 
@@ -138,6 +139,24 @@ def prepend_prompt(embeddings, mask, prompt):
 # %% wrong returns_none
 #-    return torch.cat([prompts, embeddings], dim=1), torch.cat([mask.new_ones(rows, len(prompt)), mask], dim=1)
 #+    embeddings, mask = torch.cat([prompts, embeddings], dim=1), torch.cat([mask.new_ones(rows, len(prompt)), mask], dim=1)
+
+
+# %% wrong does_not_fit (dimensions)
+def prepend_prompt(embeddings, mask, prompt):
+    return torch.cat([prompt, embeddings]), torch.cat([torch.ones(len(prompt)), mask])
+
+
+# %% wrong after_first
+def prepend_prompt(embeddings, mask, prompt):
+    rows = len(embeddings)
+    prompts = prompt.to(embeddings.dtype).expand(rows, -1, -1)
+    return torch.cat([embeddings[:, :1], prompts, embeddings[:, 1:]], 1), torch.cat([mask.new_ones(rows, len(prompt)), mask], 1)
+
+
+# %% wrong mask_doubled
+# says: the prompt has k
+#-    return torch.cat([prompts, embeddings], dim=1), torch.cat([mask.new_ones(rows, len(prompt)), mask], dim=1)
+#+    return torch.cat([prompts, embeddings], dim=1), torch.cat([torch.ones_like(mask), mask], dim=1)
 
 
 # %% right padded mask
