@@ -232,12 +232,14 @@ with check("04.diagonal_fisher") as c:
     with torch.no_grad():
         p = model(x).softmax(-1)
 
-    def per_sample(labels):  # the gradient of each sample by hand, (10, 3, 2) and (10, 3)
-        error = p - F.one_hot(labels, 3)
+    def per_sample(labels, twice=False):  # the gradient of each sample by hand, (10, 3, 2) and (10, 3)
+        error = (p.softmax(-1) if twice else p) - F.one_hot(labels, 3)
+        if twice:  # through a first softmax that should not be there
+            error = p * (error - (p * error).sum(1, keepdim=True))
         return {"weight": error[:, :, None] * x[:, None, :], "bias": error}
 
-    def by(rule, labels=y):  # what a rule makes of these gradients, for both parameters
-        return {name: rule(g) for name, g in per_sample(labels).items()}
+    def by(rule, labels=y, twice=False):  # what a rule makes of these gradients, for both parameters
+        return {name: rule(g) for name, g in per_sample(labels, twice).items()}
 
     def over_classes(rule, share):  # the same, summed over classes in place of labels, with a weight (10, 3)
         parts = [by(lambda g, k=k: rule(g, share[:, k].view(-1, *[1] * (g.ndim - 1))), torch.full((10,), k)) for k in range(3)]
@@ -257,6 +259,8 @@ with check("04.diagonal_fisher") as c:
         c.that({"weight", "bias"} <= set(got), "parameters_missing",
             f"Your dict has the names {sorted(map(str, got))[:4]}; this model has the parameters weight and bias. "
             "Every parameter that trains can be moved, so each needs its importance.")
+        c.that(all(torch.is_tensor(f) for f in got.values()), "not_tensors",
+            f"Each importance should be a tensor; yours are of type {type(next(iter(got.values()))).__name__}.")
         c.that(not any(getattr(f, "requires_grad", False) for f in got.values()), "attached",
             "Your result still hangs on a graph (requires_grad is True). It is a table of numbers: detach the "
             "parameters before you differentiate.")
@@ -278,6 +282,18 @@ with check("04.diagonal_fisher") as c:
                 "data twice must give the same Fisher."),
             "over_batches": (by(lambda g: (g**2).sum(0) / 3),
                 "You divided the sum over all samples by the number of batches. It is a mean over samples."),
+            "over_full_batches": (by(lambda g: (g**2).sum(0) / 12),
+                "You divided by batches times batch size. The last batch is smaller: divide by N."),
+            "means_added": (by(lambda g: sum((b**2).mean(0) for b in g.split(4))),
+                "You averaged within each batch and added the averages up. Add over all samples, divide by N once."),
+            "divided_twice": (by(lambda g: sum((b**2).mean(0) for b in g.split(4)) / 10),
+                "You divided twice, by the batch size and by N. Add over all samples, divide by N once."),
+            "gradients_accumulate": (by(lambda g: (g.cumsum(0) ** 2).mean(0)),
+                "Each sample's gradient is added to those before it: backward adds to .grad. Take the gradient of each "
+                "sample afresh, and leave .grad alone."),
+            "label_weighted": (by(lambda g: (p[range(10), y].view(-1, *[1] * (g.ndim - 1)) * g**2).mean(0)),
+                "Each sample is weighted by the probability of its label. With labels each sample counts once; the "
+                "probabilities belong to the case without."),
             "ragged_batches": (by(lambda g: torch.stack([(b**2).mean(0) for b in g.split(4)]).mean(0)),
                                "You averaged the means of the batches, so that the two samples of the last batch "
                                "count double. Add over all samples, divide by N once."),
@@ -290,6 +306,13 @@ with check("04.diagonal_fisher") as c:
             "not_squared": (by(lambda g: g.mean(0)),
                 "You averaged the gradients without a square. They have both signs and cancel."),
             "absolute": (by(lambda g: g.abs().mean(0)), "You averaged absolute gradients. The Fisher has squares."),
+            "all_zero": (by(lambda g: 0 * g[0]),
+                "All zero: the loss you differentiate does not depend on the parameters you differentiate by. The model "
+                "has to be called with them, by `functional_call`."),
+            "softmax_twice": (by(lambda g: (g**2).mean(0), twice=True),
+                "The loss was given probabilities where it takes logits: `F.cross_entropy` has the softmax inside."),
+            "logarithm_missing": (by(lambda g: (p[range(10), y].view(-1, *[1] * (g.ndim - 1)) * g).square().mean(0)),
+                "You squared the gradient of p(label). It is the gradient of *log* p(label) that counts."),
             "root": (by(lambda g: (g**2).mean(0).sqrt()),
                 "You took a root of the mean square. The Fisher is the mean square itself."),
             "labels_ignored": (exact, "You were given labels, but took the model's own distribution."),
@@ -298,7 +321,13 @@ with check("04.diagonal_fisher") as c:
         },
     )
     torch.manual_seed(1)
-    got = diagonal_fisher(model, x, batch_size=4)
+    try:
+        got = diagonal_fisher(model, x, batch_size=4)
+    except (TypeError, AttributeError) as error:
+        c.that("NoneType" not in str(error), "labels_needed",
+            "Without labels, y is None, your function stops. Then the expectation over the model's own predictions is "
+            "asked for.")
+        raise
     torch.manual_seed(2)
     again = diagonal_fisher(model, x, batch_size=4)
     both = all(isinstance(f, dict) and all(torch.is_tensor(v) for v in f.values()) for f in (got, again))
@@ -324,6 +353,9 @@ with check("04.diagonal_fisher") as c:
             "weights_squared": (over_classes(lambda g, w: ((w * g) ** 2).mean(0), p),
                 "The probabilities were squared together with the gradients. Square the gradient of log p, then "
                 "weight the square."),
+            "weights_differentiated": (over_classes(lambda g, w: ((w + w * w.log()) * g).square().mean(0), p),
+                "You squared the gradient of p · log p. Differentiate log p alone, square, then weight by p as a "
+                "number without gradient."),
             "over_classes_too": ({k: v / 3 for k, v in exact.items()},
                 "Your numbers are too small by the number of classes. The probabilities add up to one, so there is "
                 "nothing left to divide by."),
@@ -332,7 +364,13 @@ with check("04.diagonal_fisher") as c:
     )
     net = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Dropout(0.5), nn.Linear(4, 3))
     net[1].running_mean += 0.5
-    want = diagonal_fisher(net.eval(), x, y)
+    try:
+        want = diagonal_fisher(net.eval(), x, y)
+    except (RuntimeError, ValueError) as error:
+        c.that("1D input" not in str(error), "no_batch_dimension",
+            "Your function gives the model a single sample without a batch dimension. Some layers bear that, BatchNorm "
+            "does not: a model takes batches, be it of one.")
+        raise
     net.train()
     net[1].eval()  # a frozen part stays in eval mode while the rest trains
     with c.restores_mode(net):
@@ -424,7 +462,10 @@ with check("04.diagonal_fisher") as c:
     with torch.no_grad():
         p = half(small).float().softmax(-1)
     want = torch.einsum("nc,nd->cd", p * (1 - p), small.float() ** 2) / 16
-    got = diagonal_fisher(half, small)["weight"].float()
+    got = diagonal_fisher(half, small)["weight"]
+    c.that(got.dtype == torch.float32, "not_float32",
+        f"For a float16 model your Fisher is {got.dtype}; float32 was asked. Small squares vanish where they are added "
+        "up in float16, however they were formed.")
     c.that((got > 0.5 * want).all(), "underflow",
         "For a float16 model with small gradients the Fisher is zero, or nearly so: the squares were formed in "
         "float16, whose smallest number is 6e-8. Convert the gradients to float32 before you square them.")
@@ -533,7 +574,13 @@ with check("04.ewc_penalty") as c:
         return sum(rule(fisher[name], moved[name]) for name in names)
 
     with c.unchanged(*anchor.values(), *fisher.values(), *model.parameters()):
-        got = ewc_penalty(model, anchor, fisher, 5.0)
+        try:
+            got = ewc_penalty(model, anchor, fisher, 5.0)
+        except RuntimeError as error:
+            c.that("leaf Variable" not in str(error), "leaf_added_to",
+                "You add in place to a tensor made with requires_grad=True. Start from a plain zero: the sum gets its "
+                "gradient from the weights.")
+            raise
     c.that(got is not None, "returns_none", "Your result is None: does your function end in `return …`?")
     c.expect(
         got,
@@ -561,10 +608,9 @@ with check("04.ewc_penalty") as c:
             "norm": (2.5 * total(lambda f, d: (f * d**2).sum().sqrt()),
                 "You took the norm of each tensor. The penalty has its square."),
             "weights_only": (2.5 * total(lambda f, d: (f * d**2).sum(), ["weight"]),
-                "The bias is missing: every name in the Fisher counts."),
+                "The bias is missing: every name in the Fisher counts. Is there a `return` inside the loop?"),
             "biases_only": (2.5 * total(lambda f, d: (f * d**2).sum(), ["bias"]),
-                "Only the last tensor counts. Is there a `=` where the sum should grow, or a `return` inside the "
-                "loop?"),
+                "Only the last tensor counts. Is there a `=` where the sum should grow?"),
             "negative": (-2.5 * total(lambda f, d: (f * d**2).sum()),
                 "The sign is wrong: leaving the anchor would be rewarded."),
             "anchor_ignored": (2.5 * sum((fisher[n] * (anchor[n] + moved[n]) ** 2).sum() for n in anchor),
@@ -592,10 +638,10 @@ with check("04.ewc_penalty") as c:
     anchor["3.weight"] = torch.randn(5, 8)  # the old head had five classes
     try:
         got = ewc_penalty(model, anchor, fisher, 100.0)
-    except KeyError as error:
-        c.fail("unlisted_looked_up", f"Your function stopped at {error}, a name that the Fisher does not have (the "
-                                     "model has a new head, the anchor has buffers). The sum runs over the names in "
-                                     "the Fisher, and over no others.")
+    except (KeyError, RuntimeError) as error:
+        c.fail("unlisted_looked_up", f"Your function stopped ({type(error).__name__}: {str(error)[:60]}). The model "
+                                     "has a new head here, the anchor has buffers and an old head of another size. "
+                                     "The sum runs over the names in the Fisher, and over no others.")
     c.expect(got, 0.0, what="At the anchor the penalty")
     with torch.no_grad():
         for p in model.parameters():
@@ -605,8 +651,12 @@ with check("04.ewc_penalty") as c:
         "With a new head that is not in the Fisher, and λ the integer 1, the penalty")
     c.expect(ewc_penalty(model, anchor, fisher, 1e4), 1e4 * want, what="For λ = 10,000 the penalty")
     body = {name: value for name, value in anchor.items() if name in fisher}
-    c.expect(ewc_penalty(model, body, dict(reversed(fisher.items())), 1.0), want, what=
-        "With the names in another order the penalty")
+    try:
+        got = ewc_penalty(model, body, dict(reversed(fisher.items())), 1.0)
+    except RuntimeError:
+        c.fail("by_position", "With the names of the Fisher in another order your function stops: it pairs the tensors "
+                              "by their position. Only names say what belongs together.")
+    c.expect(got, want, what="With the names in another order the penalty")
     with torch.no_grad():
         c.expect(ewc_penalty(model, anchor, {"0.bias": fisher["0.bias"]}, 1.0), fisher["0.bias"].sum() / 8,
                  what="With a single name in the Fisher the penalty")
@@ -643,6 +693,13 @@ with check("04.ewc_penalty") as c:
                                            "was formed in float16, whose smallest number is 6e-8. Convert to float32 "
                                            "before you square.")
     c.expect(got, 2e-6, tol=1e-8, what="For a float16 model the penalty")
+    with torch.no_grad():
+        half.weight.fill_(1.0)
+    near = torch.full((2, 2), 2e-4).half()
+    c.expect(ewc_penalty(half, {"weight": near}, {"weight": torch.ones(2, 2)}, 2.0), 4 * (1 - near[0, 0].item()) ** 2,
+             what="For a float16 model far from its anchor the penalty",
+             mistakes={"difference_rounded": (4.0, "The difference 1 − 0.0002 was formed in float16, which makes it 1. "
+                                                   "Convert to float32 before you subtract.")})
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -775,7 +832,7 @@ print(f"price by Kronecker factors:    {0.5 * torch.trace(S @ move @ A @ move.T)
 # - `is_head(name)` says whether a parameter belongs to the head. Nobody else knows: heads are called `fc`, `classifier`
 #   or anything.
 # - What `anchor` says about the head (its random start, an old head of another size) is not looked at.
-# - A body parameter that the anchor lacks is a `KeyError`.
+# - A body parameter that the anchor lacks is a `KeyError`; a model without a head is no error.
 #
 # **Difficulty ●○○ · Importance ●●○ · 8 minutes · 14 points**
 #
@@ -823,13 +880,25 @@ with check("04.l2sp_penalty") as c:
     # ‖body − anchor‖²: 1 + 4 and 9; ‖body‖²: 21 and 26; ‖head‖²: 13 and 4; ‖head − its start‖²: 13 and 16
     model.load_state_dict(now)
     with c.unchanged(*anchor.values(), *model.parameters()):
-        got = l2sp_penalty(model, anchor, 10.0, 100.0, lambda name: name.startswith("top."))
+        try:
+            got = l2sp_penalty(model, anchor, 10.0, 100.0, lambda name: name.startswith("top."))
+        except RuntimeError as error:
+            c.that("leaf Variable" not in str(error), "leaf_added_to",
+                "You add in place to a tensor made with requires_grad=True. Start from a plain zero: the sum gets its "
+                "gradient from the weights.")
+            raise
     c.expect(
         got,
         5 * 14 + 50 * 17,
         what="The penalty",
         mistakes={
             "half_missing": (10 * 14 + 100 * 17, "Twice the right value: the ½ is missing."),
+            "half_missing_body": (10 * 14 + 50 * 17, "The ½ of the first term is missing. Both terms have one."),
+            "half_missing_head": (5 * 14 + 100 * 17, "The ½ of the second term is missing. Both terms have one."),
+            "first_only": (5 * 5, "Only the first tensor counts. Is there a `return` inside the loop?"),
+            "last_only": (50 * 4, "Only the last tensor counts. Is there a `=` where the sum should grow?"),
+            "last_of_each": (5 * 9 + 50 * 4,
+                "Only the last tensor of body and head counts. Is there a `=` where the sums should grow?"),
             "head_anchored": (5 * 14 + 50 * 29,
                 "The head is pulled back to its random start. Nothing was learned there; the head is pulled to zero."),
             "all_anchored": (5 * (14 + 29), "The head is anchored like the body. It is new: pull it to zero, with "
@@ -875,7 +944,10 @@ with check("04.l2sp_penalty") as c:
     except KeyError as error:
         c.fail("head_looked_up", f"The anchor has no head, and your function stopped at {error}. The head needs no "
                                  "anchor: do not look for one.")
-    c.expect(got, head, what="With the body at its anchor, and an anchor without the head, the penalty")
+    c.expect(got, head, what="With the body at its anchor, and an anchor without the head, the penalty",
+             mistakes={"head_unpaired": (0.0, "The anchor has no head here, and your head costs nothing. Go through the "
+                                              "model's parameters, not through pairs with the anchor; `zip` ends with "
+                                              "the shorter.")})
     for name, other in (("a head of another size", torch.randn(9, 12)), (
         "a head of one class, which would broadcast", torch.randn(1, 12))):
         full = anchor | {"3.weight": other, "3.bias": torch.zeros(len(other))}
@@ -894,8 +966,11 @@ with check("04.l2sp_penalty") as c:
             if not is_head(name):
                 p += 1
     count = sum(p.numel() for p in anchor.values())
+    model[0].weight.requires_grad_(False)  # 27 weights
     c.expect(l2sp_penalty(model, anchor, 3, 2, is_head), 1.5 * count, what=
-        "With each weight of the body moved by 1, the penalty")
+        "With each weight of the body moved by 1, the penalty",
+             mistakes={"frozen_skipped": (1.5 * (count - 27), "A parameter without requires_grad is left out. The sum "
+                                                              "runs over all of `named_parameters()`.")})
     norms = lambda name: name.startswith(("1.", "3."))  # whatever is called head here
     c.expect(l2sp_penalty(model, anchor, 0.0, 2.0, norms), sum(p.square().sum() for p in model[1].parameters()),
              what="Where `is_head` also names the norm, the penalty for α = 0",
@@ -988,13 +1063,16 @@ def online_fisher(
 # %% nbgrader={"grade": true, "grade_id": "online_fisher_check", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 with check("04.online_fisher") as c:
     old = {"w": torch.tensor([1.0, 2.0]), "b": torch.tensor([4.0])}
-    new = {"w": torch.tensor([10.0, 30.0]), "b": torch.tensor([8.0])}
+    new = {"w": torch.tensor([10.0, 30.0]), "b": torch.tensor([2.0])}
 
     def by(a, b):
         return {name: a * old[name] + b * new[name] for name in old}
 
+    given = dict(old), dict(new)
     with c.unchanged(*old.values(), *new.values()):
-        got = online_fisher(old, new, 0.75)
+        got = online_fisher(*given, 0.75)
+    c.that(all(a.get(n) is b[n] for a, b in zip(given, (old, new), strict=True) for n in b), "dict_changed",
+        "You assign to a name of `old` or `new`. Whoever calls your function still needs both: fill a new dict.")
     c.expect(
         got,
         by(0.75, 1),
@@ -1010,6 +1088,8 @@ with check("04.online_fisher") as c:
             "half": (by(0.375, 0.5), "You divided by two. Importances of two tasks add up."),
             "old_lost": (by(0, 1), "Only the new importances are left, so the first task is unprotected from now on."),
             "new_lost": (by(0.75, 0), "The new importances are missing."),
+            "maximum": ({n: torch.maximum(0.75 * old[n], new[n]) for n in old},
+                "You took the larger of the two. Importances of two tasks add up."),
             "complement": (by(0.25, 1), "You multiplied the old importances by 1 − γ. γ is the share that stays."),
         },
     )
@@ -1028,8 +1108,9 @@ with check("04.online_fisher") as c:
             c.fail("names_differ", f"The tasks have heads of their own, and your function stopped at {error}. A name "
                                    "that one side lacks counts as zero there (before the first task, that is all "
                                    "names).")
-        c.that(isinstance(running, dict) and set(running) == {"body", *(f"head{j}" for j in range(i + 1))}, "names_dropped",
-               f"After {i + 1} tasks your result should have the names body and head0 … head{i}.")
+        names = ["body", *(f"head{j}" for j in range(i + 1))]
+        c.that(isinstance(running, dict) and set(running) == set(names), "names_dropped",
+               f"After task {i + 1} your result should have the names {', '.join(names)}.")
         c.that(not any(running[n].data_ptr() == fisher[n].data_ptr() for n in fisher), "aliased",
                "A tensor of your result shares its memory with the new Fisher: whoever changes one changes both.")
     want = {"body": tasks[0]["body"] / 4 + tasks[1]["body"] / 2 + tasks[2]["body"], "head0": tasks[0]["head0"] / 4,
@@ -1063,7 +1144,7 @@ with check("04.online_fisher") as c:
 # its N items is kept with probability k/N, and every set of k items is equally likely.
 #
 # - Pass over the stream once, holding no more than k items and the current one.
-# - All randomness comes from `rng`, a NumPy `Generator`.
+# - All randomness comes from `rng`, a NumPy `Generator`. For k = 0 the list is empty.
 #
 # **Difficulty ●●○ · Importance ●●○ · 8 minutes · 10 points**
 #
@@ -1101,21 +1182,42 @@ def reservoir(stream: Iterable, k: int, rng: np.random.Generator) -> list:
 
 # %% nbgrader={"grade": true, "grade_id": "reservoir_check", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 with check("04.reservoir") as c:
-    trials, rng = 4000, np.random.default_rng(0)
+    trials, rng, begun = 4000, np.random.default_rng(0), []
+
+    class Letters:
+        """An iterable that is no iterator, and notes how often somebody begins with it."""
+
+        def __iter__(self):
+            begun.append(1)
+            return iter("abcdefg")
+
     try:
         first = reservoir(iter("abcdefg"), 2, rng)
+        reservoir(Letters(), 2, rng)
     except TypeError as error:
+        c.that("not subscriptable" not in str(error), "takes_positions",
+            "You take items of the stream by their position. A stream can only be gone through, item by item.")
+        c.that("not an iterator" not in str(error), "next_of_iterable",
+            "You call `next` on the stream. That needs an iterator, and an iterable such as a list is none: make one "
+            "with `iter(stream)`, once.")
         c.that("len()" not in str(error), "asks_length", "You ask the stream for its length. Nobody knows it: a stream may not "
                                                          "even have an end yet.")
         raise
     c.that(first is not None, "returns_none", "Your result is None: does your function end in `return …`?")
     c.that(isinstance(first, list), "not_a_list", f"Return a list; yours is a {type(first).__name__}.")
     c.that(first, "two_passes", "You keep nothing. A stream can be passed over only once: counting its items uses it up.")
+    c.that(len(begun) < 2, "two_passes",
+        f"You begin {len(begun)} times with the stream. If it is a list, the items of the first pass come again. Make "
+        "one iterator, `iter(stream)`, or use a single loop.")
     c.that(len(first) == 2, "wrong_length", f"From seven items two should be kept; you keep {len(first)}.")
     c.that(set(first) <= set("abcdefg"), "not_items",
         f"Your list holds {first[0]!r}, which is none of the stream's items. Keep the items, not their positions.")
-    c.that(sorted(reservoir(iter("abc"), 5, rng)) == list("abc"), "short_stream",
-        "From three items with room for five, keep all three once.")
+    try:
+        short = reservoir(iter("abc"), 5, rng)
+    except Exception as error:
+        c.fail("short_stream", "From three items with room for five, keep all three once. Yours raised "
+                               f"{type(error).__name__}.")
+    c.that(sorted(short) == list("abc"), "short_stream", "From three items with room for five, keep all three once.")
     once, again = (reservoir(range(1000), 5, np.random.default_rng(1)) for _ in range(2))
     c.that(once == again, "global_rng",
            "The same seed of `rng` gives two results: draw from `rng`, not from random or np.random.")
@@ -1131,6 +1233,8 @@ with check("04.reservoir") as c:
     told = f"Kept of seven items with room for two, share of trials: {told} (fair: 0.29 each). "
     c.that(not near(1, 1, 0, 0, 0, 0, 0), "keeps_first", told + "You keep the first k and never replace one.")
     c.that(not near(0, 0, 0, 0, 0, 1, 1), "keeps_last", told + "You keep the last k: a window, not a memory.")
+    c.that(len({tuple(reservoir(range(1000), 5, np.random.default_rng(s))) for s in range(5)}) > 1, "rng_ignored",
+           "Whatever the seed of `rng`, you keep the same items: draw from the generator you are given.")
     c.that(not (share[:2] > 0.964).any(), "same_place", told +
         "One item always survives: newcomers never take its place. Which place they take must be random too.")
     c.that(not near(0.167, 0.167, 0.333, 0.333, 0.333, 0.333, 0.333), "off_by_one", told +
@@ -1144,8 +1248,12 @@ with check("04.reservoir") as c:
 # Hidden checks run here when your work is graded: other seeds, shapes and edge cases.
 ### BEGIN HIDDEN TESTS
 with check("04.reservoir") as c:
-    c.that(reservoir(range(5), 0, np.random.default_rng(0)) == [], "no_room",
-        "With room for no item (k = 0) the result is an empty list.")
+    try:
+        kept = reservoir(range(5), 0, np.random.default_rng(0))
+    except Exception as error:
+        c.fail("no_room", "With room for no item (k = 0) the result is an empty list. Yours raised "
+                          f"{type(error).__name__}.")
+    c.that(kept == [], "no_room", "With room for no item (k = 0) the result is an empty list.")
     c.that(reservoir([], 3, np.random.default_rng(0)) == [], "empty_stream", "From an empty stream comes an empty list.")
     c.that(sorted(reservoir(range(4), 4, np.random.default_rng(0))) == [0, 1, 2, 3], "short_stream",
         "From k items all are kept.")
@@ -1279,7 +1387,13 @@ with check("04.replay_loader") as c:
                          "will be.")
     c.expect(length, 3, what="len(loader)", mistakes={"len_counts_samples": (25,
         "len(loader) counts samples; a loader's length is its number of batches.")})
-    epoch = list(loader)
+    try:
+        epoch = list(loader)
+    except RuntimeError as error:
+        c.that("StopIteration" not in str(error), "memory_used_up",
+            "The memory came to its end in the middle of an epoch, and `next` found nothing more. A new pass through "
+            "it, in a new order, has to begin then.")
+        raise
     c.that(all(isinstance(batch, tuple | list) and len(batch) == 2 for batch in epoch), "not_pairs",
         "Each batch should be a pair of x and y.")
     again = list(loader)
@@ -1289,7 +1403,8 @@ with check("04.replay_loader") as c:
     old = [[int(v) for v in by if v >= 100] for _, by in epoch]
     new = [[int(v) for v in by if v < 100] for _, by in epoch]
     c.that(len(epoch) == 3 or not any(o and n for o, n in zip(old, new, strict=True)), "wrong_number_of_batches",
-           f"From three batches of the task you make {len(epoch)}.")
+           f"From three batches of the task you make {len(epoch)}. An epoch is one of the new task, to its last batch, "
+           "however small the memory.")
     c.that(len(epoch) == 3, "batches_of_their_own",
         f"Old samples come in batches of their own, so that an epoch has {len(epoch)} batches instead of three and no "
         "step sees both tasks. Mix them into each batch.")
@@ -1309,6 +1424,9 @@ with check("04.replay_loader") as c:
                                         "the batch: 10 % would be 9.1 %, and 100 % a half."),
             "ratio_of_memory": ([3, 3, 3], "You took a share of the memory. `ratio` is a share of the batch, "
                                            "however large the memory."),
+            "loader_of_memory": ([4, 3, 4],
+                "The memory comes in batches of its own size, the last one smaller. How many samples are needed "
+                "follows from each batch of the task."),
             "same_for_all": ([4, 4, 4], "The last batch is smaller and gets as many old samples as the others: "
                                         "there its share is too large."),
             "task_share": ([9, 9, 4], "You took `ratio` for the share of the new task. It is the share of the memory."),
@@ -1346,14 +1464,17 @@ with check("04.replay_loader") as c:
     memory = torch.randn(40, 1, 4, 4), torch.arange(100, 140)
     cases = (9, 0.1, 1), (10, 0.15, 2), (10, 0.1, 1), (32, 0.5, 32), (8, 0.75, 24), (20, 0.9, 180), (3, 0.05, 0), (7, 0, 0)
     for size, ratio, want in cases:
-        task = [(torch.randn(size, 1, 4, 4), torch.arange(size))] * 2
+        task = [(torch.randn(size, 1, 4, 4), torch.arange(size))] * 4
         batches = list(ReplayLoader(task, memory, ratio))
         got = [int((by >= 100).sum()) for _, by in batches]
+        c.that(len(set(got)) < 2, "wrong_share",
+            f"Four batches of {size} get {got} memory samples for ratio {ratio}. Each batch is rounded for itself; what "
+            "rounding leaves is not carried over.")
         told = f"With batches of {size} and ratio {ratio}, {size * ratio / (1 - ratio):.2f} memory samples are wanted; you have {got}. "
-        c.that(got != [want - 1] * 2 or want * (1 - ratio) <= size * ratio, "rounded_down", told +
+        c.that(got != [want - 1] * 4 or want * (1 - ratio) <= size * ratio, "rounded_down", told +
             "Round to the nearest number; int cuts off.")
-        c.that(got != [want + 1] * 2, "rounded_up", told + "Round to the nearest number.")
-        c.that(got == [want] * 2, "wrong_share", told + "The share should be the same in every batch.")
+        c.that(got != [want + 1] * 4, "rounded_up", told + "Round to the nearest number.")
+        c.that(got == [want] * 4, "wrong_share", told + "The share should be the same in every batch.")
         for bx, by in batches:
             c.that(bx.shape == (size + want, 1, 4, 4) and by.dtype == torch.long, "shape",
                 f"x has shape {tuple(bx.shape)} and y the type {by.dtype}; expected ({size + want}, 1, 4, 4) and "
@@ -1393,7 +1514,7 @@ with check("04.replay_loader") as c:
         "Over a DataLoader of ten samples in fours, the length and the batches")
     for ratio in (1.0, 1.5, -0.1):
         c.raises(lambda r=ratio: ReplayLoader(task, memory, r), ValueError, "bad_ratio_accepted",
-            f"ratio = {ratio} makes no batch: raise ValueError.")
+            f"ratio = {ratio} makes no batch: raise ValueError when the loader is made, not in its first step.")
     empty = memory[0][:0], memory[1][:0]
     c.raises(lambda: ReplayLoader(task, empty, 0.1), ValueError, "empty_memory_accepted",
         "With an empty memory and ratio 0.1, raise ValueError when the loader is made; otherwise training stops in "
@@ -1425,7 +1546,7 @@ with check("04.replay_loader") as c:
 #
 # - `accuracy_matrix(tasks, learn, score) -> array (T, T)`: call `learn(task)` once per task, in order, and after each of
 #   them `score(task)` for *all* tasks, also those that are still to come.
-# - `backward_transfer(R)` and `forgetting(R)`: floats; `ValueError` for a single task.
+# - `backward_transfer(R)` and `forgetting(R)`: floats, for an array or a list of lists; `ValueError` for a single task.
 #
 # **Difficulty ●○○ · Importance ●●○ · 8 minutes · 8 points**
 #
@@ -1439,8 +1560,7 @@ with check("04.replay_loader") as c:
 # </details>
 # <details><summary>Hint 3</summary>
 #
-# Leave out the last column before the mean: `[:-1].mean()`. Convert with `np.asarray(R, dtype=float)` first; R may be a
-# list of lists.
+# Leave out the last column before the mean: `[:-1].mean()`. Convert with `np.asarray(R, dtype=float)` first.
 # </details>
 
 # %% nbgrader={"grade": false, "grade_id": "continual_metrics", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -1488,6 +1608,8 @@ with check("04.continual_metrics") as c:
         learned.append(task)
 
     def score(task):  # task "b" (1) after two tasks: 0.21
+        c.that(isinstance(task, str), "positions_passed",
+               f"`score` was called with {task!r}. Pass one task itself, not its position and not the list of all.")
         return 0.1 * len(learned) + 0.01 * "abc".index(task)
 
     want = np.array([[0.10, 0.11, 0.12], [0.20, 0.21, 0.22], [0.30, 0.31, 0.32]])
@@ -1546,9 +1668,11 @@ with check("04.continual_metrics") as c:
             "forgetting_sum": (0.49, "A sum; the mean over the tasks but the last was asked."),
             "forgetting_transposed": (np.mean(R.T[:2].max(0)[:2] - R[:2, 2]),
                 "Rows and columns are swapped. The best of a task is the maximum of its column."),
+            "forgetting_row_best": (np.mean(R[:2].max(1) - R[2, :2]),
+                "You took the maximum of each row. The best of a task is the maximum of its column."),
             "forgetting_since_learned": (0.225,
-                "You took the best only from the row where the task was learned. Its accuracy before that counts "
-                "too: a task can be known before it is taught."),
+                "You took the best of too few rows: only of those since the task was learned, or only the last but one. "
+                "Accuracy before that counts too: a task can be known before it is taught."),
             "forgetting_overall_best": (np.mean(0.95 - R[2, :2]),
                 "You compared with the best value of the whole matrix. Each task has its own best."),
         },
@@ -1559,6 +1683,12 @@ with check("04.continual_metrics") as c:
 ### BEGIN HIDDEN TESTS
 with check("04.continual_metrics") as c:
     R = [[0.5, 0.9, 0.1, 0.0], [0.6, 0.7, 0.2, 0.1], [0.4, 0.6, 0.8, 0.3], [0.7, 0.5, 0.9, 0.6]]  # the end improves tasks 0 and 2
+    for metric in (backward_transfer, forgetting):
+        try:
+            metric(R)
+        except (TypeError, AttributeError) as error:
+            c.fail("list_refused", f"{metric.__name__} stopped with {type(error).__name__} for a list of lists. "
+                                   "Convert R to an array first.")
     c.expect(backward_transfer(R), (0.2 - 0.2 + 0.1) / 3, what="For a list of lists with four tasks, backward transfer",
              mistakes={"bwt_clipped": (-0.2 / 3, "Gains were cut off. Backward transfer may be positive.")})
     c.expect(forgetting(R), (-0.1 + 0.4 - 0.1) / 3, what="Where the last task improves two earlier ones, forgetting",
@@ -1646,7 +1776,7 @@ for kind in ("plain", "replay"):
 # `read_results(held_out, test, baseline) -> (chosen, gain, low, high)`
 #
 # - `held_out` and `test` are (L, S): one row per strength λ, one column per seed. `baseline` is (S,): the test scores of
-#   plain fine-tuning on the same seeds (same data, same initial weights, same order).
+#   plain fine-tuning on the same seeds (same data, same initial weights, same order). All three may be arrays or lists.
 # - `chosen`: the row with the best *mean held-out* score.
 # - `gain`: mean over the seeds of that row's test score minus the baseline's, seed by seed.
 # - `low`, `high`: its 95 % interval by Student's t, $\bar d \pm t_{0.975,\,S-1}\; s/\sqrt{S}$, where s is the standard
@@ -1688,14 +1818,17 @@ def read_results(
 
 # %% nbgrader={"grade": true, "grade_id": "read_results_check", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 with check("04.read_results") as c:
-    held_out = np.array([[60, 62, 64, 66, 63], [72, 70, 74, 73, 71], [71, 69, 75, 60, 68]])  # row 1 is best on average
-    test = np.array([[61, 60, 66, 65, 63], [70, 71, 75, 74, 70], [76, 70, 80, 73, 76]])  # row 2 would be, on the test
+    # Row 1 has the best mean, row 2 the best test; row 0 the best single score, row 4 the best median and first seed.
+    held_out = np.array([[60, 62, 64, 80, 58], [72, 70, 66, 73, 74], [71, 69, 75, 60, 68], [65, 66, 67, 68, 64],
+                         [73, 74, 74, 73, 50], [61, 60, 62, 63, 60]])  # column 3 has the best score and the best mean
+    test = np.array([[61, 60, 66, 65, 63], [70, 73, 75, 74, 68], [76, 70, 80, 73, 76], [64, 66, 70, 67, 66],
+                     [72, 71, 70, 74, 69], [60, 61, 62, 63, 60]])
     baseline = np.array([62, 64, 70, 66, 63])
-    gains = test[1] - baseline  # 8, 7, 5, 8, 7
+    gains = test[1] - baseline  # 8, 9, 5, 8, 5
     t, error = 2.7764451, gains.std(ddof=1) / 5**0.5
     report = lambda row, mean, half: (row, mean, mean - half, mean + half)
     spread = (test[1].var(ddof=1) / 5 + baseline.var(ddof=1) / 5) ** 0.5
-    other = test[2] - baseline
+    by_row = lambda row: report(row, (test[row] - baseline).mean(), t * (test[row] - baseline).std(ddof=1) / 5**0.5)
     best = test.max(0) - baseline
     picked = test[held_out.argmax(0), np.arange(5)] - baseline
     own = held_out[1] - baseline
@@ -1703,12 +1836,24 @@ with check("04.read_results") as c:
         got = read_results(held_out, test, baseline)
     c.that(got is None or isinstance(got, tuple | list) and len(got) == 4, "not_four",
         "Return four numbers: the chosen row, the gain, and the two ends of its interval.")
+    c.that(got is None or all(np.ndim(v) == 0 for v in got), "not_numbers",
+        "Each of the four should be a single number; there is an array among yours.")
     c.expect(
         got,
         report(1, 7.0, t * error),
         what="The report (row, gain, low, high)",
         mistakes={
-            "chosen_on_test": (report(2, other.mean(), t * other.std(ddof=1) / 5**0.5),
+            "best_single_score": (by_row(0),
+                "You chose the row with the highest single held-out score. One lucky seed decides then; take the mean "
+                "of each row."),
+            "wrong_axis": (by_row(3),
+                "You chose the position of a column: the mean over axis 0, or argmax over the whole table. A row is a "
+                "strength, a column is a seed; average over the seeds, then choose the row."),
+            "not_by_mean": (by_row(4),
+                "You chose the row with the best median, or the best first seed. The best mean over all seeds was "
+                "asked."),
+            "lowest": (by_row(5), "You chose the row with the lowest mean. These are scores, not losses."),
+            "chosen_on_test": (by_row(2),
                 "You chose the row by its test scores. The test is then no longer a test: the best of several noisy "
                 "numbers is too good on average."),
             "best_per_seed": (report(1, best.mean(), t * best.std(ddof=1) / 5**0.5),
@@ -1742,7 +1887,23 @@ with check("04.read_results") as c:
             "reversed": (report(1, -7.0, t * error), "You subtracted the other way round."),
             "no_difference": (report(1, test[1].mean(), t * test[1].std(ddof=1) / 5**0.5),
                 "You reported the score. The gain over the baseline was asked."),
-            "range": ((1, 7.0, 5.0, 8.0), "You reported the smallest and the largest gain. The range grows with "
+            "baseline_mean": (report(1, 7.0, t * test[1].std(ddof=1) / 5**0.5),
+                "You subtracted the mean of the baseline from every seed. Subtract seed by seed, so that what a hard "
+                "seed does to both runs cancels."),
+            "s_minus_one_twice": (report(1, 7.0, t * gains.std(ddof=1) / 2),
+                "You divided by √(S − 1). The standard deviation has its S − 1 already; the standard error is s/√S."),
+            "percentiles": ((1, 7.0, *np.percentile(gains, [2.5, 97.5])),
+                "You took percentiles of the single gains. They say where single runs lie, not how well their mean is "
+                "known."),
+            "median_gain": (report(1, 8.0, t * error), "You reported the median of the gains. Their mean was asked."),
+            "median_between": ((1, 8.0, 7 - t * error, 7 + t * error),
+                "You reported the median of the gains. Their mean was asked."),
+            "ends_swapped": (report(1, 7.0, -t * error),
+                "Your low is above your high: either they are swapped, or the quantile is the lower one, which is "
+                "negative."),
+            "margins": ((1, 7.0, -t * error, t * error),
+                "You reported how far the ends are from the gain. The ends themselves were asked."),
+            "range": ((1, 7.0, 5.0, 9.0), "You reported the smallest and the largest gain. The range grows with "
                                           "every seed you add."),
             "one_seed": ((1, 8.0, 8.0, 8.0), "You reported a single seed."),
         },
@@ -1759,19 +1920,23 @@ with check("04.read_results") as c:
     seeds = rng.normal(0, 10, 8)  # hard and easy seeds, for all rows alike
     held_out, test = rng.normal(70, 1, (6, 8)) + seeds, rng.normal(70, 1, (6, 8)) + seeds
     held_out[4] += 9
-    baseline = test[4] - np.array([1.0, 2, 3, 4, 1, 2, 3, 4])  # mean 2.5, s = √(10/7), t for 7 is 2.364624
-    half = 2.364624 * (10 / 7) ** 0.5 / 8**0.5
-    want = (4, 2.5, 2.5 - half, 2.5 + half)
+    baseline = test[4] - np.array([1.0, 2, 3, 4, 1, 2, 3, 8])  # mean 3, s = √(36/7), t for 7 is 2.364624
+    half = 2.364624 * (36 / 7) ** 0.5 / 8**0.5
+    want = (4, 3.0, 3 - half, 3 + half)
     c.expect(read_results(held_out, test, baseline), want, what="For eight seeds the report",
-             mistakes={"five_seeds": ((4, 2.5, 2.5 - 2.7764451 * half / 2.364624, 2.5 + 2.7764451 * half / 2.364624),
+             mistakes={"five_seeds": ((4, 3.0, 3 - 2.7764451 * half / 2.364624, 3 + 2.7764451 * half / 2.364624),
                                       "You use Student's t for five seeds, but there are eight.")})
-    c.expect(read_results(held_out.tolist(), test.tolist(), baseline.tolist()), want, what=
-        "For lists instead of arrays the report")
+    try:
+        got = read_results(held_out.tolist(), test.tolist(), baseline.tolist())
+    except (TypeError, AttributeError) as error:
+        c.fail("lists_refused", f"Your function stopped with {type(error).__name__} for lists instead of arrays. "
+                                "Convert them first.")
+    c.expect(got, want, what="For lists instead of arrays the report")
     c.expect(read_results(held_out[4:5], test[4:5], baseline), (0, *want[1:]), what="For a single setting the report")
     c.expect(read_results(held_out, test - 100, baseline - 100), want, what=
         "With 100 taken from all test scores, the report")
     negative = read_results(held_out - 200, test, baseline + 10)
-    c.expect(negative, (4, -7.5, -7.5 - half, -7.5 + half), what=
+    c.expect(negative, (4, -7.0, -7 - half, -7 + half), what=
         "Where the method loses, and held-out scores are negative, the report")
     c.that(isinstance(negative[0], int | np.integer), "not_an_index",
         f"The chosen row should be a whole number; yours is a {type(negative[0]).__name__}.")

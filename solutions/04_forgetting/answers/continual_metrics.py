@@ -175,7 +175,8 @@
 #-    return float((R[:-1].max(0) - R[-1])[:-1].mean())
 #+    return float(np.mean([R[j:-1, j].max() - R[-1, j] for j in range(len(R) - 1)]))
 
-# %% wrong raises_TypeError (a list of lists)
+# %% wrong list_refused
+# says: an array
 #-    R = np.asarray(R, dtype=float)
 #-    if len(R) < 2:
 #-        raise ValueError("backward transfer needs at least two tasks")
@@ -204,6 +205,58 @@ def accuracy_matrix(tasks, learn, score):
         rows.append([score(other) for other in tasks])
     return np.array(rows)
 
+# %% wrong list_refused (the maximum)
+# says: forgetting stopped
+#-    R = np.asarray(R, dtype=float)
+#-    if len(R) < 2:
+#-        raise ValueError("forgetting needs at least two tasks")
+#+    if len(R) < 2:
+#+        raise ValueError("forgetting needs at least two tasks")
+
+# %% wrong forgetting_row_best
+# says: of each row
+#-    return float((R[:-1].max(0) - R[-1])[:-1].mean())
+#+    return float((R[:-1].max(1) - R[-1, :-1]).mean())
+
+# %% wrong bwt_last_included (the mean over T of T − 1 differences)
+#-    return float((R[-1] - np.diag(R))[:-1].mean())
+#+    return float((R[-1] - np.diag(R))[:-1].sum() / len(R))
+
+# %% wrong one_task_accepted (the mean of nothing)
+#-    if len(R) < 2:
+#-        raise ValueError("backward transfer needs at least two tasks")
+
+# %% wrong one_task_accepted (another error)
+# says: Yours raised AssertionError
+#-    if len(R) < 2:
+#-        raise ValueError("backward transfer needs at least two tasks")
+#+    assert len(R) > 1
+
+# %% wrong positions_passed
+# says: Pass one task itself
+#-    for task in tasks:
+#-        learn(task)
+#-        rows.append([score(other) for other in tasks])
+#+    for i in range(len(tasks)):
+#+        learn(i)
+#+        rows.append([score(j) for j in range(len(tasks))])
+
+# %% wrong raises_TypeError (the model handed on)
+# says: score(model, other)
+#-        learn(task)
+#-        rows.append([score(other) for other in tasks])
+#+        model = learn(task)
+#+        rows.append([score(model, other) for other in tasks])
+
+# %% wrong forgetting_since_learned (the last step only)
+# says: the last but one
+#-    return float((R[:-1].max(0) - R[-1])[:-1].mean())
+#+    return float((R[-2] - R[-1])[:-1].mean())
+
+# %% wrong positions_passed (the whole list)
+# says: list of all
+#-        rows.append([score(other) for other in tasks])
+#+        rows.append(score(tasks))
 
 # %% right loops
 def accuracy_matrix(tasks, learn, score):

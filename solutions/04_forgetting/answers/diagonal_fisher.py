@@ -325,6 +325,124 @@ def diagonal_fisher(model, x, y=None, batch_size=32):
 #-    gradients = vmap(grad(loss), in_dims=(None, 0, 0))
 #+    gradients = vmap(gradient(loss), in_dims=(None, 0, 0))
 
+# %% wrong no_batch_dimension
+# says: be it of one
+#-        return F.cross_entropy(functional_call(model, weights, (sample[None],)), label[None])
+#+        return F.cross_entropy(functional_call(model, weights, (sample,)), label)
+
+# %% wrong labels_needed
+# says: y is None
+#-        if y is None:
+#+        if False:
+
+# %% wrong not_float32 (sums in the model's precision)
+# says: added up
+#-    fisher = {name: torch.zeros_like(p, dtype=torch.float32) for name, p in weights.items()}
+#+    fisher = {name: torch.zeros_like(p) for name, p in weights.items()}
+
+# %% wrong over_full_batches
+#-                fisher[name] += torch.einsum("n,n...->...", share, g.float() ** 2) / len(x)
+#+                count = batch_size * len(range(0, len(x), batch_size))
+#+                fisher[name] += torch.einsum("n,n...->...", share, g.float() ** 2) / count
+
+# %% wrong means_added
+# says: divide by N once
+#-                fisher[name] += torch.einsum("n,n...->...", share, g.float() ** 2) / len(x)
+#+                fisher[name] += torch.einsum("n,n...->...", share, g.float() ** 2) / len(part)
+
+# %% wrong divided_twice
+# says: divided twice
+#-                fisher[name] += torch.einsum("n,n...->...", share, g.float() ** 2) / len(x)
+#+                fisher[name] += torch.einsum("n,n...->...", share, g.float() ** 2) / len(part) / len(x)
+
+# %% wrong label_weighted (as one library does)
+# says: each sample counts once
+#-            cases = [(y[start : start + batch_size], torch.ones(len(part), device=x.device))]
+#+            labels = y[start : start + batch_size]
+#+            with torch.no_grad():
+#+                cases = [(labels, model(part).float().softmax(-1).gather(1, labels[:, None])[:, 0])]
+
+# %% wrong gradients_accumulate (no zero_grad)
+# says: backward adds
+def diagonal_fisher(model, x, y=None, batch_size=32):
+    modes = [(m, m.training) for m in model.modules()]
+    model.eval()
+    fisher = {name: torch.zeros_like(p) for name, p in model.named_parameters() if p.requires_grad}
+    for i in range(len(x)):
+        F.cross_entropy(model(x[i : i + 1]), y[i : i + 1]).backward()
+        for name, p in model.named_parameters():
+            fisher[name] += p.grad**2 / len(x)
+    for m, training in modes:
+        m.training = training
+    return fisher
+
+
+# %% wrong weights_differentiated
+# says: as a number
+def diagonal_fisher(model, x, y=None, batch_size=32):
+    trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    fisher = {name: torch.zeros_like(p) for name, p in trained.items()}
+    for i in range(len(x)):
+        logp = model(x[i : i + 1]).log_softmax(1)[0]
+        for term in [logp[y[i]]] if y is not None else [l.exp() * l for l in logp]:
+            grads = torch.autograd.grad(term, list(trained.values()), retain_graph=True)
+            for name, g in zip(trained, grads):
+                fisher[name] += g**2 / len(x)
+    return fisher
+
+
+# %% wrong attached (functional, but not detached)
+#-    weights = {name: p.detach() for name, p in model.named_parameters() if p.requires_grad}
+#+    weights = {name: p for name, p in model.named_parameters() if p.requires_grad}
+
+# %% wrong train_mode (randomness allowed)
+# says: dropout was active
+#-    model.eval()
+#+    for module in model.modules():
+#+        module.training = module.training and isinstance(module, nn.Dropout)
+#-    gradients = vmap(grad(loss), in_dims=(None, 0, 0))
+#+    gradients = vmap(grad(loss), in_dims=(None, 0, 0), randomness="different")
+
+# %% wrong raises_RuntimeError (backward under no_grad)
+# says: does not require grad
+def diagonal_fisher(model, x, y=None, batch_size=32):
+    fisher = {name: torch.zeros_like(p) for name, p in model.named_parameters()}
+    with torch.no_grad():
+        for i in range(len(x)):
+            F.cross_entropy(model(x[i : i + 1]), y[i : i + 1]).backward()
+            for name, p in model.named_parameters():
+                fisher[name] += p.grad**2 / len(x)
+    return fisher
+
+# %% wrong not_tensors
+# says: ndarray
+#-    return fisher
+#+    return {name: f.numpy() for name, f in fisher.items()}
+
+# %% wrong all_zero (the model with its own parameters)
+# says: does not depend
+#-        return F.cross_entropy(functional_call(model, weights, (sample[None],)), label[None])
+#+        return F.cross_entropy(model(sample[None]), label[None])
+
+# %% wrong softmax_twice
+# says: takes logits
+#-        return F.cross_entropy(functional_call(model, weights, (sample[None],)), label[None])
+#+        return F.cross_entropy(functional_call(model, weights, (sample[None],)).softmax(-1), label[None])
+
+# %% wrong logarithm_missing
+#-        return F.cross_entropy(functional_call(model, weights, (sample[None],)), label[None])
+#+        return F.nll_loss(functional_call(model, weights, (sample[None],)).softmax(-1), label[None])
+
+# %% wrong raises_ValueError (a label without a batch dimension)
+# says: target batch_size
+#-        return F.cross_entropy(functional_call(model, weights, (sample[None],)), label[None])
+#+        return F.cross_entropy(functional_call(model, weights, (sample[None],)), label)
+
+# %% wrong raises_ValueError (the parameters are mapped over too)
+# says: vmap
+#-    gradients = vmap(grad(loss), in_dims=(None, 0, 0))
+#+    gradients = vmap(grad(loss))
+
 # %% right a loop over samples
 def diagonal_fisher(model, x, y=None, batch_size=32):
     modes = {m: m.training for m in model.modules()}
@@ -409,3 +527,42 @@ def diagonal_fisher(model, x, y=None, batch_size=32):
     for m, mode in remembered.items():
         m.training = mode
     return {n: v / len(x) for n, v in out.items()}
+
+
+# %% right a copy in float32
+def diagonal_fisher(model, x, y=None, batch_size=32):
+    twin = copy.deepcopy(model).float().eval()
+    trained = {name: p for name, p in twin.named_parameters() if p.requires_grad}
+    fisher = {name: torch.zeros_like(p, requires_grad=False) for name, p in trained.items()}
+    for n in range(x.size(0)):
+        logp = F.log_softmax(twin(x[n].unsqueeze(0).float()), dim=-1).squeeze(0)
+        for c in range(logp.numel()) if y is None else [y[n].item()]:
+            grads = torch.autograd.grad(logp[c], trained.values(), retain_graph=True)
+            for name, g in zip(trained, grads):
+                fisher[name] += (logp[c].exp().item() if y is None else 1) * g.pow(2)
+    return {name: f.div_(x.size(0)) for name, f in fisher.items()}
+
+
+# %% right under no_grad, which torch.func does not mind
+@torch.no_grad()
+def diagonal_fisher(model, x, y=None, batch_size=32):
+    modes = {m: m.training for m in model.modules()}
+    model.eval()
+    theta = {k: v.detach().clone() for k, v in model.named_parameters() if v.requires_grad}
+    buffers = {k: v.clone() for k, v in model.named_buffers()}
+    total = {k: torch.zeros(v.shape, dtype=torch.float64) for k, v in theta.items()}
+
+    def logp(theta, sample, c):
+        return functional_call(model, (theta, buffers), (sample[None],))[0].log_softmax(-1).gather(0, c[None])[0]
+
+    for s in range(0, x.shape[0], batch_size):
+        part = x[s : s + batch_size]
+        q = model(part).float().softmax(-1)
+        q = q if y is None else F.one_hot(y[s : s + batch_size], q.shape[-1]).float()
+        for c in range(q.shape[-1]):
+            g = vmap(grad(logp), in_dims=(None, 0, 0))(theta, part, torch.full((len(part),), c))
+            for k, v in g.items():
+                total[k] += torch.tensordot(q[:, c], v.float().square(), 1)
+    for m, mode in modes.items():
+        m.training = mode
+    return {k: (v / len(x)).float() for k, v in total.items()}

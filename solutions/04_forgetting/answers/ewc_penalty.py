@@ -171,6 +171,67 @@ def ewc_penalty(model, anchor, fisher, lam):
 #-        total = total + (importance * (now[name].float() - anchor[name].detach().float()) ** 2).sum()
 #+        total = total + (importance * (now[name] - anchor[name].detach()) ** 2).sum()
 
+# %% wrong leaf_added_to
+# says: plain zero
+#-    total = 0.0
+#+    total = torch.tensor(0.0, requires_grad=True)
+#-        total = total + (importance * (now[name].float() - anchor[name].detach().float()) ** 2).sum()
+#+        total += (importance * (now[name].float() - anchor[name].detach().float()) ** 2).sum()
+
+# %% wrong by_position
+# says: Only names
+def ewc_penalty(model, anchor, fisher, lam):
+    total = 0
+    for p, a, f in zip(model.parameters(), anchor.values(), fisher.values()):
+        total = total + (f * (p.float() - a.detach().float()) ** 2).sum()
+    return lam / 2 * total
+
+
+# %% wrong unlisted_looked_up (zero importance for a head of another size)
+# says: another size
+def ewc_penalty(model, anchor, fisher, lam):
+    total = 0
+    for name, p in model.named_parameters():
+        total = total + (fisher.get(name, 0) * (p.float() - anchor[name].detach().float()) ** 2).sum()
+    return lam / 2 * total
+
+
+# %% wrong difference_rounded
+# says: before you subtract
+#-        total = total + (importance * (now[name].float() - anchor[name].detach().float()) ** 2).sum()
+#+        total = total + (importance * (now[name] - anchor[name].detach()).float() ** 2).sum()
+
+# %% wrong half_missing (over all parameters, as in a well-known repository)
+def ewc_penalty(model, anchor, fisher, lam):
+    loss = 0
+    for name, p in model.named_parameters():
+        loss += (fisher[name] * (p - anchor[name]) ** 2).sum()
+    return lam * loss
+
+
+# %% wrong no_gradient (a number made to require one)
+#-    return lam / 2 * total
+#+    return torch.tensor(lam / 2 * total.item(), requires_grad=True)
+
+# %% wrong unknown_skipped (another error)
+# says: Yours raised AttributeError
+#-        total = total + (importance * (now[name].float() - anchor[name].detach().float()) ** 2).sum()
+#+        p = model.get_parameter(name)
+#+        total = total + (importance * (p.float() - anchor[name].detach().float()) ** 2).sum()
+
+# %% wrong unknown_skipped (every KeyError swallowed)
+#-        total = total + (importance * (now[name].float() - anchor[name].detach().float()) ** 2).sum()
+#+        try:
+#+            total = total + (importance * (now[name].float() - anchor[name].detach().float()) ** 2).sum()
+#+        except KeyError:
+#+            pass
+
+# %% wrong anchor_gets_gradient (`to` without a change is no copy, no_grad or not)
+#-        total = total + (importance * (now[name].float() - anchor[name].detach().float()) ** 2).sum()
+#+        with torch.no_grad():
+#+            star = anchor[name].to(dtype=torch.float32)
+#+        total = total + (importance * (now[name].float() - star) ** 2).sum()
+
 # %% right one vector
 def ewc_penalty(model, anchor, fisher, lam):
     parameters = dict(model.named_parameters())
@@ -198,3 +259,23 @@ def ewc_penalty(model: nn.Module, anchor: dict, fisher: dict, lam: float) -> tor
             raise KeyError(name) from None
         total = total + torch.einsum("i,i,i->", f.flatten(), *[(p.float() - anchor[name].detach().float()).flatten()] * 2)
     return lam * total / 2
+
+
+# %% right names compared first
+def ewc_penalty(model, anchor, fisher, lam):
+    parameters = dict(model.named_parameters())
+    missing = sorted(name for name in fisher if name not in parameters or name not in anchor)
+    if missing:
+        raise KeyError(", ".join(missing))
+    loss = torch.zeros((), dtype=torch.float32, device=next(model.parameters()).device)
+    for name, p in parameters.items():
+        if name in fisher:
+            star, f = (t[name].detach().to(loss.device, torch.float32) for t in (anchor, fisher))
+            loss += (f * (p.to(torch.float32) - star).square()).sum()
+    return loss.mul_(lam / 2)
+
+
+# %% right a state dict that keeps its graph
+def ewc_penalty(model, anchor, fisher, lam):
+    now = model.state_dict(keep_vars=True)
+    return 0.5 * lam * sum((fisher[k] * (now[k].float() - anchor[k].detach().float()).pow(2)).sum() for k in fisher)

@@ -159,6 +159,69 @@ def l2sp_penalty(model, anchor, alpha, beta, is_head):
 #-            body = body + (p - anchor[name].detach()).square().sum()
 #+            body = body + (p - anchor[name]).square().sum()
 
+# %% wrong half_missing_body
+#-    return alpha / 2 * body + beta / 2 * head
+#+    return alpha * body + beta * head / 2
+
+# %% wrong half_missing_head
+#-    return alpha / 2 * body + beta / 2 * head
+#+    return alpha / 2 * body + beta * head
+
+# %% wrong first_only
+# says: inside the loop
+#-    return alpha / 2 * body + beta / 2 * head
+#+        return alpha / 2 * body + beta / 2 * head
+
+# %% wrong last_only
+def l2sp_penalty(model, anchor, alpha, beta, is_head):
+    for name, p in model.named_parameters():
+        if is_head(name):
+            penalty = beta / 2 * p.pow(2).sum()
+        else:
+            penalty = alpha / 2 * (p - anchor[name]).pow(2).sum()
+    return penalty
+
+
+# %% wrong last_of_each
+# says: sums should grow
+#-            head = head + p.square().sum()
+#-        else:
+#-            body = body + (p - anchor[name].detach()).square().sum()
+#+            head = p.square().sum()
+#+        else:
+#+            body = (p - anchor[name].detach()).square().sum()
+
+# %% wrong leaf_added_to
+# says: plain zero
+def l2sp_penalty(model, anchor, alpha, beta, is_head):
+    total = torch.tensor(0.0, requires_grad=True)
+    for name, p in model.named_parameters():
+        total += beta / 2 * (p**2).sum() if is_head(name) else alpha / 2 * ((p - anchor[name]) ** 2).sum()
+    return total
+
+
+# %% wrong head_unpaired (zip)
+# says: the shorter
+#-    for name, p in model.named_parameters():
+#+    for (name, p), start in zip(model.named_parameters(), anchor.values()):
+
+# %% wrong frozen_skipped
+# says: without requires_grad
+#-    for name, p in model.named_parameters():
+#+    for name, p in [(n, p) for n, p in model.named_parameters() if p.requires_grad]:
+
+# %% wrong missing_skipped (over the anchor's names)
+def l2sp_penalty(model, anchor, alpha, beta, is_head):
+    now = dict(model.named_parameters())
+    body = sum((now[n] - a.detach()).square().sum() for n, a in anchor.items() if not is_head(n))
+    return alpha / 2 * body + beta / 2 * sum(p.square().sum() for n, p in now.items() if is_head(n))
+
+
+# %% wrong raises_AttributeError (asks with the parameter)
+# says: startswith
+#-        if is_head(name):
+#+        if is_head(p):
+
 # %% right two lists
 def l2sp_penalty(model, anchor, alpha, beta, is_head):
     named = list(model.named_parameters())
@@ -186,3 +249,13 @@ def l2sp_penalty(model: nn.Module, anchor, alpha, beta, is_head) -> torch.Tensor
         d = (parameter - anchor[name].clone().detach()).flatten()
         penalties.append(alpha * torch.dot(d, d))
     return torch.stack(penalties).sum() / 2
+
+
+# %% right two vectors
+def l2sp_penalty(model, anchor, alpha, beta, is_head):
+    now = dict(model.named_parameters())
+    flat = lambda tensors: torch.cat([t.reshape(-1) for t in tensors]) if tensors else torch.zeros(0)
+    body = [name for name in now if not is_head(name)]
+    d = flat([now[name] for name in body]) - flat([anchor[name].detach() for name in body])
+    h = flat([p for name, p in now.items() if name not in body])
+    return (alpha * d.dot(d) + beta * h.dot(h)) / 2

@@ -73,7 +73,7 @@ def online_fisher(old, new, gamma):
 #+    return {name: gamma * old[name] + new[name] for name in new}
 
 # %% wrong names_dropped (only what both have)
-# says: body and head0
+# says: body, head0
 #-    return {name: gamma * old.get(name, 0) + new.get(name, 0) for name in old | new}
 #+    return {name: gamma * old[name] + new[name] for name in old if name in new}
 
@@ -105,6 +105,50 @@ def online_fisher(old, new, gamma):
 def online_fisher(old, new, gamma):
     if not new:
         return dict(old)
+    return {name: gamma * old.get(name, 0) + new.get(name, 0) for name in old | new}
+
+# %% wrong dict_changed (of the old)
+# says: fill a new dict
+def online_fisher(old, new, gamma):
+    for name in set(old) | set(new):
+        old[name] = gamma * old.get(name, 0) + new.get(name, 0)
+    return old
+
+
+# %% wrong dict_changed (of the new)
+def online_fisher(old, new, gamma):
+    for name, value in old.items():
+        new[name] = new.get(name, 0) + gamma * value
+    return new
+
+
+# %% wrong old_lost (update)
+def online_fisher(old, new, gamma):
+    result = {name: gamma * value for name, value in old.items()}
+    result.update(new)
+    return result
+
+
+# %% wrong raises_TypeError (a dict is no vector)
+# says: 'float' and 'dict'
+def online_fisher(old, new, gamma):
+    return gamma * old + new
+
+# %% wrong maximum
+def online_fisher(old, new, gamma):
+    return {name: torch.maximum(gamma * old[name], new[name]) for name in old}
+
+
+# %% wrong dict_changed (emptied)
+def online_fisher(old, new, gamma):
+    result = {name: gamma * old.pop(name, 0) + value for name, value in new.items()}
+    return result | {name: gamma * value for name, value in old.items()}
+
+
+# %% wrong aliased (nothing old yet)
+def online_fisher(old, new, gamma):
+    if not old:
+        return new
     return {name: gamma * old.get(name, 0) + new.get(name, 0) for name in old | new}
 
 

@@ -98,8 +98,8 @@ def read_results(held_out, test, baseline):
 #-    return chosen, float(gains.mean()), float(gains.mean() - half), float(gains.mean() + half)
 #+    print(f"row {chosen}: {gains.mean()} ± {half}")
 
-# %% wrong different (the lowest row)
-# says: is off
+# %% wrong lowest
+# says: not losses
 #-    chosen = int(np.argmax(np.mean(held_out, axis=1)))
 #+    chosen = int(np.argmin(np.mean(held_out, axis=1)))
 
@@ -124,9 +124,97 @@ def read_results(held_out, test, baseline):
 #-    return chosen, float(gains.mean()), float(gains.mean() - half), float(gains.mean() + half)
 #+    return np.array([chosen, gains.mean(), gains.mean() - half, gains.mean() + half]).tolist()
 
-# %% wrong raises_AttributeError (lists)
+# %% wrong lists_refused
+# says: Convert
 #-    chosen = int(np.argmax(np.mean(held_out, axis=1)))
 #+    chosen = int(held_out.mean(axis=1).argmax())
+
+# %% wrong wrong_axis (argmax over the whole table)
+# says: position of a column
+#-    chosen = int(np.argmax(np.mean(held_out, axis=1)))
+#+    chosen = int(np.argmax(held_out))
+
+# %% wrong wrong_axis (mean over the strengths)
+#-    chosen = int(np.argmax(np.mean(held_out, axis=1)))
+#+    chosen = int(np.argmax(np.mean(held_out, axis=0)))
+
+# %% wrong best_single_score
+# says: lucky seed
+#-    chosen = int(np.argmax(np.mean(held_out, axis=1)))
+#+    chosen = int(np.argmax(np.max(held_out, axis=1)))
+
+# %% wrong not_by_mean (median)
+# says: median
+#-    chosen = int(np.argmax(np.mean(held_out, axis=1)))
+#+    chosen = int(np.argmax(np.median(held_out, axis=1)))
+
+# %% wrong not_by_mean (first seed)
+#-    chosen = int(np.argmax(np.mean(held_out, axis=1)))
+#+    chosen = int(np.argmax(np.asarray(held_out)[:, 0]))
+
+# %% wrong chosen_on_test (on the sum of both)
+#-    chosen = int(np.argmax(np.mean(held_out, axis=1)))
+#+    chosen = int(np.argmax(np.mean(held_out, axis=1) + np.mean(test, axis=1)))
+
+# %% wrong baseline_mean
+# says: seed by seed
+#-    gains = np.asarray(test[chosen]) - np.asarray(baseline)
+#+    gains = np.asarray(test[chosen]) - np.mean(baseline)
+
+# %% wrong s_minus_one_twice
+# says: already
+#-    half = stats.t.ppf(0.975, len(gains) - 1) * gains.std(ddof=1) / np.sqrt(len(gains))
+#+    half = stats.t.ppf(0.975, len(gains) - 1) * gains.std(ddof=1) / np.sqrt(len(gains) - 1)
+
+# %% wrong percentiles
+# says: single runs
+#-    return chosen, float(gains.mean()), float(gains.mean() - half), float(gains.mean() + half)
+#+    return chosen, float(gains.mean()), *np.percentile(gains, [2.5, 97.5])
+
+# %% wrong median_gain
+#-    return chosen, float(gains.mean()), float(gains.mean() - half), float(gains.mean() + half)
+#+    return chosen, float(np.median(gains)), float(np.median(gains) - half), float(np.median(gains) + half)
+
+# %% wrong median_between
+#-    return chosen, float(gains.mean()), float(gains.mean() - half), float(gains.mean() + half)
+#+    return chosen, float(np.median(gains)), float(gains.mean() - half), float(gains.mean() + half)
+
+# %% wrong ends_swapped (the lower quantile)
+# says: negative
+#-    half = stats.t.ppf(0.975, len(gains) - 1) * gains.std(ddof=1) / np.sqrt(len(gains))
+#+    half = stats.t.ppf(0.025, len(gains) - 1) * gains.std(ddof=1) / np.sqrt(len(gains))
+
+# %% wrong margins
+# says: ends themselves
+#-    return chosen, float(gains.mean()), float(gains.mean() - half), float(gains.mean() + half)
+#+    return chosen, float(gains.mean()), -half, half
+
+# %% wrong different (a bootstrap of five differences)
+#-    half = stats.t.ppf(0.975, len(gains) - 1) * gains.std(ddof=1) / np.sqrt(len(gains))
+#+    draws = np.random.default_rng(0).choice(gains, (10_000, len(gains))).mean(1)
+#-    return chosen, float(gains.mean()), float(gains.mean() - half), float(gains.mean() + half)
+#+    return chosen, float(gains.mean()), *np.percentile(draws, [2.5, 97.5])
+
+# %% wrong raises_TypeError (SciPy's interval as it was called once)
+# says: confidence
+#-    half = stats.t.ppf(0.975, len(gains) - 1) * gains.std(ddof=1) / np.sqrt(len(gains))
+#-    return chosen, float(gains.mean()), float(gains.mean() - half), float(gains.mean() + half)
+#+    low, high = stats.t.interval(alpha=0.95, df=len(gains) - 1, loc=gains.mean(), scale=stats.sem(gains))
+#+    return chosen, float(gains.mean()), low, high
+
+# %% wrong not_numbers (rows, as np.where finds them)
+# says: array among yours
+#-    chosen = int(np.argmax(np.mean(held_out, axis=1)))
+#+    means = np.mean(held_out, axis=1)
+#+    chosen = np.where(means == means.max())[0]
+
+# %% wrong not_numbers (one interval for each seed)
+#-    return chosen, float(gains.mean()), float(gains.mean() - half), float(gains.mean() + half)
+#+    return chosen, gains, gains - half, gains + half
+
+# %% wrong lists_refused (one list minus another)
+#-    gains = np.asarray(test[chosen]) - np.asarray(baseline)
+#+    gains = test[chosen] - baseline
 
 # %% right scipy's interval
 def read_results(held_out, test, baseline):
@@ -152,3 +240,12 @@ def read_results(held_out, test, baseline):
     s = (sum((v - mean) ** 2 for v in d) / (n - 1)) ** 0.5
     half = stats.t(n - 1).ppf(0.975) * s / n**0.5
     return row, mean, mean - half, mean + half
+
+
+# %% right pandas
+def read_results(held_out, test, baseline):
+    held_out, test, baseline = (np.asarray(a, dtype=float) for a in (held_out, test, baseline))
+    row = held_out.sum(axis=1).argmax()
+    d = pd.Series(test[row] - baseline)
+    half = stats.t.isf(0.025, d.count() - 1) * d.sem()
+    return row, d.mean(), d.mean() - half, d.mean() + half

@@ -252,6 +252,93 @@ class ReplayLoader:
 #-        if ratio and not len(memory[0]):
 #+        if not len(memory[0]):
 
+# %% wrong memory_used_up (next of a loader of the memory)
+# says: has to begin then
+class ReplayLoader:
+    def __init__(self, task, memory, ratio, seed=0):
+        from torch.utils.data import DataLoader, TensorDataset
+
+        self.generator = torch.Generator().manual_seed(seed)
+        m = round(len(next(iter(task))[0]) * ratio / (1 - ratio))
+        self.task = task
+        self.memory = DataLoader(TensorDataset(*memory), m, shuffle=True, generator=self.generator)
+
+    def __len__(self):
+        return len(self.task)
+
+    def __iter__(self):
+        memory = iter(self.memory)
+        for x, y in self.task:
+            old_x, old_y = next(memory)
+            yield torch.cat([x, old_x]), torch.cat([y, old_y])
+
+
+# %% wrong loader_of_memory (cycle)
+# says: the last one smaller
+class ReplayLoader:
+    def __init__(self, task, memory, ratio, seed=0):
+        from torch.utils.data import DataLoader, TensorDataset
+
+        self.generator = torch.Generator().manual_seed(seed)
+        m = round(len(next(iter(task))[0]) * ratio / (1 - ratio))
+        self.task = task
+        self.memory = DataLoader(TensorDataset(*memory), m, shuffle=True, generator=self.generator)
+
+    def __len__(self):
+        return len(self.task)
+
+    def __iter__(self):
+        for (x, y), (old_x, old_y) in zip(self.task, itertools.cycle(self.memory)):
+            yield torch.cat([x, old_x]), torch.cat([y, old_y])
+
+
+# %% wrong wrong_number_of_batches (zip ends with the memory)
+# says: however small the memory
+#-        for x, y in self.task:
+#+        for (x, y), _ in zip(self.task, range(len(old_x) // 3)):
+
+# %% wrong wrong_share (what rounding leaves is carried over)
+# says: rounded for itself
+#-            m = round(len(x) * self.ratio / (1 - self.ratio))
+#+            self.owed = getattr(self, "owed", 0.0) + len(x) * self.ratio / (1 - self.ratio)
+#+            m = round(self.owed)
+#+            self.owed -= m
+
+# %% wrong wrong_share (the queue is filled up once)
+#-            while len(waiting) < m:
+#+            if len(waiting) < m:
+
+# %% wrong uneven (what is left of a pass is thrown away)
+# says: None should come again
+#-                waiting = torch.cat([waiting, torch.randperm(len(old_x), generator=self.generator)])
+#+                waiting = torch.randperm(len(old_x), generator=self.generator)
+
+# %% wrong bad_ratio_accepted (an error in the first step)
+# says: not in its first step
+#-        if not 0 <= ratio < 1:
+#-            raise ValueError(f"the share of memory samples must be at least 0 and below 1, not {ratio}")
+#+        self.seed = seed
+#-        old_x, old_y = self.memory
+#+        if not 0 <= self.ratio < 1:
+#+            raise ValueError(f"the share of memory samples must be at least 0 and below 1, not {self.ratio}")
+#+        old_x, old_y = self.memory
+
+# %% wrong bad_ratio_accepted (assert)
+# says: Yours raised AssertionError
+#-        if not 0 <= ratio < 1:
+#-            raise ValueError(f"the share of memory samples must be at least 0 and below 1, not {ratio}")
+#+        assert 0 <= ratio < 1
+
+# %% wrong global_rng (NumPy is seeded)
+#-        waiting = torch.empty(0, dtype=torch.long)
+#+        waiting = torch.empty(0, dtype=torch.long)
+#+        np.random.seed(self.generator.initial_seed())
+
+# %% wrong raises_IndexError (an empty list of positions is no list of numbers)
+# says: must be long
+#-            chosen, waiting = waiting[:m], waiting[m:]
+#+            chosen, waiting = torch.tensor(waiting[:m].tolist()), waiting[m:]
+
 # %% right an endless stream of positions
 class ReplayLoader:
     def __init__(self, task, memory, ratio, seed=0):
@@ -323,4 +410,48 @@ class ReplayLoader:
         passes = -(-sum(counts) // M) if sum(counts) else 0
         order = [torch.randperm(M, generator=self.generator) for _ in range(passes)] or [torch.zeros(0).long()]
         for (x, y), chosen in zip(batches, torch.cat(order)[: sum(counts)].split(counts)):
+            yield torch.cat([x, self.memory[0][chosen]]), torch.cat([y, self.memory[1][chosen]])
+
+
+# %% right a sampler of torch, one pass after the other
+class ReplayLoader:
+    def __init__(self, task, memory, ratio, seed=0):
+        self.generator = torch.Generator().manual_seed(seed)
+        if not (0.0 <= ratio < 1.0) or (ratio > 0 and not len(memory[0])):
+            raise ValueError("no batch can be made of these")
+        self.task, self.memory, self.ratio = task, memory, ratio
+
+    def __len__(self):
+        return len(self.task)
+
+    def _positions(self):
+        while True:
+            yield from torch.utils.data.RandomSampler(range(len(self.memory[0])), generator=self.generator)
+
+    def __iter__(self):
+        positions = self._positions()
+        for x, y in self.task:
+            m = int(np.rint(len(x) * self.ratio / (1 - self.ratio)))
+            chosen = torch.tensor([next(positions) for _ in range(m)], dtype=torch.long)
+            yield torch.cat([x, self.memory[0][chosen].to(x)]), torch.cat([y, self.memory[1][chosen].to(y)])
+
+
+# %% right one order for each epoch, gone round
+class ReplayLoader:
+    def __init__(self, task, memory, ratio, seed=0):
+        self.generator = torch.Generator().manual_seed(seed)
+        if not 0 <= ratio < 1 or (ratio and not len(memory[0])):
+            raise ValueError("no batch can be made of these")
+        self.task, self.memory, self.ratio = task, memory, ratio
+
+    def __len__(self):
+        return len(self.task)
+
+    def __iter__(self):
+        M, place = len(self.memory[0]), 0
+        order = torch.randperm(M, generator=self.generator)
+        for x, y in self.task:
+            m = round(len(x) * self.ratio / (1 - self.ratio))
+            chosen = order[torch.arange(place, place + m) % max(M, 1)]
+            place += m
             yield torch.cat([x, self.memory[0][chosen]]), torch.cat([y, self.memory[1][chosen]])

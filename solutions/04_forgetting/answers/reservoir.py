@@ -102,7 +102,8 @@ def reservoir(stream, k, rng):
     return [items[i % len(items)] for i in rng.permutation(max(k, len(items)))[:k]]
 
 
-# %% wrong raises_ValueError (choice without replacement from fewer)
+# %% wrong short_stream (choice without replacement from fewer)
+# says: ValueError
 def reservoir(stream, k, rng):
     items = list(stream)
     return [items[i] for i in rng.choice(len(items), k, replace=False)]
@@ -151,7 +152,8 @@ def reservoir(stream, k, rng):
     return [item for i, item in enumerate(stream) if i in keep]
 
 
-# %% wrong raises_IndexError (no room)
+# %% wrong no_room (a place in an empty list)
+# says: Yours raised IndexError
 def reservoir(stream, k, rng):
     kept = []
     for i, item in enumerate(stream, start=1):
@@ -205,6 +207,87 @@ def reservoir(stream, k, rng):
             kept[i % k] = item
     return kept
 
+# %% wrong takes_positions (as for a list)
+# says: item by item
+def reservoir(stream, k, rng):
+    kept = stream[:k]
+    for i in range(k, len(stream)):
+        if (j := rng.integers(i + 1)) < k:
+            kept[j] = stream[i]
+    return kept
+
+
+# %% wrong two_passes (the first k, then all)
+# says: come again
+def reservoir(stream, k, rng):
+    kept = list(itertools.islice(stream, k))
+    for i, item in enumerate(stream, start=k):
+        if (j := rng.integers(i + 1)) < k:
+            kept[j] = item
+    return kept
+
+
+# %% wrong next_of_iterable
+# says: make one
+def reservoir(stream, k, rng):
+    kept = [next(stream) for _ in range(k)]
+    for i, item in enumerate(stream, start=k):
+        if (j := rng.integers(i + 1)) < k:
+            kept[j] = item
+    return kept
+
+
+# %% wrong short_stream (next beyond the end)
+# says: StopIteration
+def reservoir(stream, k, rng):
+    stream = iter(stream)
+    kept = [next(stream) for _ in range(k)]
+    for i, item in enumerate(stream, start=k):
+        if (j := rng.integers(i + 1)) < k:
+            kept[j] = item
+    return kept
+
+
+# %% wrong global_rng (random's randint)
+#-        elif (j := rng.integers(i + 1)) < k:
+#+        elif (j := __import__("random").randint(0, i)) < k:
+
+# %% wrong rng_ignored
+# says: the generator you are given
+#-    kept = []
+#+    kept, rng = [], np.random.default_rng(0)
+
+# %% wrong newest_favored (the newcomer always in, then any one out)
+def reservoir(stream, k, rng):
+    kept = []
+    for item in stream:
+        kept.append(item)
+        if len(kept) > k:
+            kept.pop(rng.integers(k + 1))
+    return kept
+
+
+# %% wrong not_uniform (one too many places)
+#-        elif (j := rng.integers(i + 1)) < k:
+#+        elif (j := rng.integers(i + 2)) < k:
+
+# %% wrong raises_AttributeError (the methods of RandomState)
+# says: randint
+#-        elif (j := rng.integers(i + 1)) < k:
+#+        elif (j := rng.randint(0, i + 1)) < k:
+
+# %% wrong raises_IndexError (counted from 1, compared as from 0)
+#-    for i, item in enumerate(stream):
+#+    for i, item in enumerate(stream, start=1):
+
+# %% wrong no_room (a place before the coin)
+# says: Yours raised ValueError
+#-        elif (j := rng.integers(i + 1)) < k:
+#-            kept[j] = item
+#+        else:
+#+            j = rng.integers(k)
+#+            if rng.random() < k / (i + 1):
+#+                kept[j] = item
 
 # %% right a coin, then a place
 def reservoir(stream, k, rng):
@@ -260,3 +343,15 @@ def reservoir(stream: Iterable, k: int, rng: np.random.Generator) -> list:
         if place < k:
             memory[place] = item
     return memory
+
+
+# %% right one out, the newcomer in, shuffled at the end
+def reservoir(stream, k, rng):
+    kept = []
+    for n, item in enumerate(stream, start=1):
+        if rng.uniform() * n < k:
+            if len(kept) == k:
+                kept.pop(rng.integers(k))
+            kept.append(item)
+    rng.shuffle(kept)
+    return kept
