@@ -1953,7 +1953,7 @@ with check("04.read_results") as c:
 # | network | ResNet with GroupNorm, 37 printed letters | BERT of the course, 1,000 film reviews |
 # | new task | handwritten digits, 200 labels | gadget reviews, 1,000 labels |
 # | head | one per task; the old one is frozen | the same for both |
-# | why it forgets | the features move away under the old head | many words mean the opposite: *light* praises a laptop |
+# | why it forgets | the features move away under the old head | *predictable* blames a film and praises a device |
 # | source accuracy | letters in fonts that no training saw | film reviews |
 #
 # | method | strength | what it needs of the old task |
@@ -1961,24 +1961,26 @@ with check("04.read_results") as c:
 # | none | – | nothing |
 # | L2-SP | λ | the old weights |
 # | EWC | λ | the old weights and their Fisher |
-# | batch mean | λ | as EWC, but the Fisher is the square of *batch* gradients (batches of 100), the mistake of exercise 1 |
+# | batch mean | λ | as EWC, but the Fisher squares *batch* gradients (of 100), the mistake of exercise 1 |
 # | replay | share of old samples in a batch | 200 old samples, drawn by your `reservoir` |
 #
-# **One grid of λ for all anchors.** A Fisher value is small (here around 1e-4), so λ means something else in each paper. We divide
-# by its average: λ is then the average stiffness, and L2-SP is the same penalty with every importance 1. The batch mean
-# is divided by the *same* number, not by its own average, or its mistake would be hidden.
+# **One grid of λ for all anchors.** A Fisher value is small (here around 1e-4), so λ means something else in each
+# paper. We divide by its average: λ is then the average stiffness, and L2-SP is the same penalty with all
+# importances equal to one. The batch mean is divided by the *same* number, not by its own average, or its mistake would be
+# hidden.
 #
-# **How it is read** (as in exercise 8, decided before the test sets were looked at). For each seed, the strength is the one
-# with the best mean of held-out source and held-out target accuracy over the *other* seeds. Test accuracies at that
-# strength are compared in pairs.
+# **How it is read** (as in exercise 8, decided before the test sets were looked at). For each seed, the strength is
+# the one with the best mean of held-out source and held-out target accuracy over the *other* seeds. Test accuracies at
+# that strength are compared in pairs.
 #
-# Learning rates and numbers of steps come from pilot runs on other seeds, such that plain fine-tuning learns the new task well and
-# forgets. All methods share them, so none was tuned for itself beyond its strength.
+# Learning rates and numbers of steps come from pilot runs on other seeds, such that plain fine-tuning learns the new
+# task well and forgets. All methods share them, so none was tuned for itself beyond its strength.
 #
-# **Predict, then run:** order four methods by the letters they still read. λ is 0.1 and a quarter of a batch is replayed.
+# **Predict, then run:** order four methods by the letters they still read. λ is 0.1 and a quarter of a batch is
+# replayed.
 
 # %% tags=["experiment"]
-my_prediction = ["none", "replay", "L2-SP", "EWC"]  # fewest … most letters kept: change me before you run
+my_prediction = ["none", "L2-SP", "EWC", "replay"]  # fewest … most letters kept: change me before you run
 
 # %% tags=["experiment", "protocol"]
 import functools
@@ -2260,58 +2262,153 @@ def trade_off(axes, frame) -> list[str]:
 fig = Figure(figsize=(7.4, 7.2), layout="constrained")
 panels = fig.subplot_mosaic([["letters", "corner"], ["films", "films"]], height_ratios=[1, 1.15])
 told = {name: trade_off(axes, recorded["letters" if name == "corner" else name]) for name, axes in panels.items()}
-panels["letters"].set(title="TITLE1", xlabel="source: letters read (%)", ylabel="target: digits read (%)")
-panels["corner"].set(title="TITLE1b", xlabel="source: letters read (%)", xlim=(84, 97))
-panels["films"].set(title="TITLE2", xlabel="source: film reviews (%)", ylabel="target: gadget reviews (%)")
+panels["letters"].set(title="Letters: nearly all can be kept",
+                      xlabel="source: letters read (%)", ylabel="target: digits read (%)")
+panels["corner"].set(title="Enlarged: EWC leads at weak strengths", xlabel="source: letters read (%)", xlim=(84, 97))
+panels["films"].set(title="Films: what one task keeps, the other pays, joint training included",
+                    xlabel="source: film reviews (%)", ylabel="target: gadget reviews (%)")
 fig.legend(*panels["films"].get_legend_handles_labels(), loc="outside lower center", ncols=7, fontsize=9, columnspacing=1.2)
 plotting.show(fig, "Source against target accuracy in percent, means of five seeds with 95 % intervals. Letters, then digits. "
               + " ".join(told["letters"]) + " Films, then gadgets. " + " ".join(told["films"]))
 
 # %% [markdown]
-# Is the batch-mean Fisher a worse importance, or the same one on another scale? The dashed line is the batch mean again,
-# with every λ divided by 100, the batch size.
+# Is the batch-mean Fisher a worse importance, or the same one on another scale? The dashed line is the batch mean
+# again, with every λ divided by 100, the batch size.
 
 # %% tags=["experiment", "hide-source"]
-fig = Figure(figsize=(7.4, 3.4), layout="constrained")
-told, both = [], fig.subplots(1, 2)
-for axes, frame, unit in zip(both, recorded.values(), ("letters read", "film reviews"), strict=True):
+fig = Figure(figsize=(7.4, 3.7), layout="constrained")
+told = []
+for axes, frame, unit in zip(fig.subplots(1, 2), recorded.values(), ("letters read", "film reviews"), strict=True):
     for method in ("EWC", "batch mean"):
         rows = experiments.summarize(frame[frame.method == method].sort_values("strength"), "strength", "source")
         color, marker = LOOKS[method]
         error = 100 * np.array([rows["mean"] - rows.low, rows.high - rows["mean"]])
         axes.errorbar(rows.strength, 100 * rows["mean"], yerr=error, color=color, marker=marker, elinewidth=0.8, label=method)
-        told.append(f"{unit}, {method}: " + ", ".join(f"{100 * m:.1f} at λ = {s:g}" for s, m in zip(rows.strength, rows["mean"], strict=True)) + ".")
-    axes.plot(rows.strength / FISHER_BATCH, 100 * rows["mean"], color=color, marker=marker, linestyle="--", markerfacecolor="white",
-              label="batch mean, λ / 100")
+        points = [f"{100 * mean:.1f} at λ = {at:g}" for at, mean in zip(rows.strength, rows["mean"], strict=True)]
+        told.append(f"{unit}, {method}: {', '.join(points)}.")
+    axes.plot(rows.strength / FISHER_BATCH, 100 * rows["mean"], color=color, marker=marker, linestyle="--",
+              markerfacecolor="white", label="batch mean, λ / 100")
     axes.axhline(100 * frame[frame.method == "none"].source.mean(), color="#D55E00", linewidth=1, linestyle=":", label="none")
     axes.set(xscale="log", xlabel="λ", ylabel=f"source: {unit} (%)")
-both[0].legend(fontsize=8.5, loc="lower right")
-fig.suptitle("TITLE3", x=0.02, ha="left", fontsize=11.5)
+fig.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=9)
+fig.suptitle("At 100 times the λ, the batch-mean Fisher protects like the right one", x=0.02, ha="left", fontsize=11.5)
 plotting.show(fig, "Source accuracy in percent over λ, means of five seeds. " + " ".join(told))
 
 # %% [markdown]
 # ### Beside the published numbers
 #
-# A table that circulates in teaching material, for a network that goes from CIFAR-10 to STL-10; it comes without seeds or
-# intervals, and its original source is unknown to us. Ours are test accuracies (%) at the chosen strengths.
+# A table that circulates in teaching material, for a network that goes from CIFAR-10 to STL-10; it comes without seeds
+# or intervals, and its original source is unknown to us. Ours are test accuracies (%) at the chosen strengths.
 
 # %% tags=["experiment", "nbval-check-output"]
-published = {"none": (41.2, 78.5), "L2-SP": (72.0, 76.8), "EWC": (88.1, 76.2)}
-table = pd.DataFrame(published, index=["published: source", "target"]).T.reindex(["none", *LOOKS])
+parts = ["source", "target"]
+tables = {"published": pd.DataFrame({"none": (41.2, 78.5), "L2-SP": (72.0, 76.8), "EWC": (88.1, 76.2)}, index=parts).T}
 for world, frame in recorded.items():
-    for part in ("source", "target"):
-        table[f"{world}: {part}"] = pd.Series({m: 100 * chosen(frame, m)[part].mean() for m in ["none", *LOOKS]})
-table.round(1)
+    tables[world] = pd.DataFrame({method: 100 * chosen(frame, method)[parts].mean() for method in ["none", *LOOKS]}).T
+pd.concat(tables, axis=1).reindex(["none", *LOOKS]).round(1)
 
 # %% [markdown]
 # ### What sentiment does to the language model
 #
 # Lesson 02 showed how fast the masked-language-model loss rises with the learning rate. Here are a lower rate, the two
 # anchors and LoRA on the same question: 200 film reviews, then the encoder goes back under the head of the pretraining.
+# EWC takes the Fisher of the *masked-language* task. In the row "adapter off", only the loss is without the adapter.
 
 # %% tags=["experiment", "nbval-check-output"]
 masked = record_frame("04.masked_lm").groupby(["method", "strength", "lr", "encoder"], sort=False)
 masked[["test", "masked_lm"]].mean().round(3)
+
+# %% [markdown]
+# ### What the recorded runs say
+#
+# Five seeds; differences are between runs on the same data, the same heads and the same order. All claims were written
+# down before the runs but four: two on letters at the same λ were added when the first seeds had been seen, two on the
+# language model after its runs.
+#
+# **Letters, then digits**
+#
+# - **Plain fine-tuning forgets.** Of 94.6 % of the letters 58.4 are left, a loss of 36.2 points, 95 % interval 32.2 to
+#   40.2 [held: 04.plain_forgets].
+# - **Everything helps**: L2-SP keeps 36.2 points more, interval 32.2 to 40.3 [held: 04.l2sp_keeps], EWC 35.2, interval
+#   31.2 to 39.2 [held: 04.ewc_keeps], replay 30.7, interval 26.3 to 35.2 [held: 04.replay_keeps], each at its chosen
+#   strength.
+# - **At the same stiffness, EWC keeps more.** With λ = 0.1 it reads 93.2 % of the letters and L2-SP 90.0, a difference
+#   of 3.2 points, interval 2.6 to 3.8 [held: 04.same_strength_source]; on the digits they differ by 0.4, interval −1.2
+#   to 0.5 [held: 04.same_strength_target].
+# - **Each at its own strength, that lead is gone.** The rule takes λ = 10 for L2-SP on four seeds of five, and 0.1 or
+#   1 for EWC. So EWC keeps 1.0 points *less* of the letters, interval of the difference −2.4 to 0.3
+#   [did not hold here: 04.ewc_beats_l2sp_source], and reads 1.8 points more of the digits, interval 0.1 to 3.5
+#   [held weakly: 04.ewc_l2sp_target]. In the mean of both it is ahead by 0.4, interval −0.3 to 1.0
+#   [held weakly: 04.ewc_beats_l2sp].
+# - **What the target pays**: 1.9 points under EWC against plain fine-tuning, interval 0.9 to 2.9 [held: 04.ewc_price],
+#   3.7 under L2-SP, interval 2.5 to 4.9, more than the 3 we had allowed for [did not hold here: 04.l2sp_price].
+# - **Replay costs the target least, and keeps least.** We had expected it ahead of EWC; in the mean of both it is 1.6
+#   points behind, interval 1.1 to 2.0 [did not hold here: 04.replay_beats_ewc]. Its 200 letters come from the fonts of
+#   the pretraining, the test asks for others.
+# - **The batch mean is EWC on another scale.** At λ = 0.1 it keeps 69.9 % of the letters, 23.3 points less than the
+#   right Fisher, interval 20.8 to 25.7 [held: 04.batch_mean_too_weak]. At 100 times that λ it is within 0.4 points of
+#   it, interval 0.3 to 0.5 [held: 04.batch_mean_rescaled], and with λ chosen for it nobody sees the mistake: 0.1
+#   points between the two, interval −0.1 to 0.3 [held: 04.batch_mean_chosen]. Its choice, 100, is the end of our grid.
+#   A λ copied from a paper would have protected little.
+#
+# **Films, then gadgets**
+#
+# - **Plain fine-tuning forgets** 16.8 points of film accuracy, interval 13.2 to 20.4 [held: 04.text_plain_forgets].
+# - **Here keeping is not cheap.** EWC keeps 10.6 points more, interval 7.2 to 13.9 [held: 04.text_ewc_keeps], and pays
+#   9.0 points on gadgets, interval 5.3 to 12.7, not the 3 we had allowed for [did not hold here: 04.text_ewc_price].
+#   L2-SP keeps 6.3 more, interval −0.9 to 13.5 [held weakly: 04.text_l2sp_keeps], for 4.9, interval −2.6 to 12.4
+#   [did not hold here: 04.text_l2sp_price]; replay keeps 5.6, interval 2.2 to 9.1 [held: 04.text_replay_keeps].
+# - **No method is ahead.** In the mean of both tasks EWC and L2-SP differ by 0.1 points, interval −1.6 to 1.7
+#   [held weakly: 04.text_ewc_beats_l2sp], replay and EWC by 0.2, interval −1.7 to 2.0
+#   [held weakly: 04.text_replay_beats_ewc]. The rule picks another place on much the same road: EWC keeps 4.2 points
+#   more of the films, interval −2.8 to 11.3 [held weakly: 04.text_ewc_beats_l2sp_source], and reads gadgets 4.1 points
+#   worse, interval −2.1 to 10.3 [did not hold here: 04.text_ewc_l2sp_target].
+# - **At the same λ of 1 the order is reversed**, if anything: EWC keeps 2.0 points *less* than L2-SP, interval of the
+#   difference −4.7 to 0.6 [did not hold here: 04.text_same_strength_source], and gains 3.3 on gadgets, interval −3.1
+#   to 9.7 [did not hold here: 04.text_same_strength_target].
+# - **Joint training is no way out**: with both sets at hand from the start, 82.4 % of the films and 79.5 % of the
+#   gadgets are read right, in the mean 0.5 points more than with replay, interval −0.2 to 1.2
+#   [held weakly: 04.text_joint_best]. We read this as a conflict more than as forgetting: with so few labels and steps
+#   (and a rate not tuned for it) the network does not learn to let the domain decide what a word means. There is
+#   nothing a penalty could keep.
+# - **The batch mean again**: at λ = 1 it keeps 4.8 points less than the right Fisher, interval −0.4 to 10.1
+#   [held weakly: 04.text_batch_mean_too_weak], at λ = 100 it is within 0.3 points of it, interval −1.9 to 1.3
+#   [held: 04.text_batch_mean_rescaled], and each at its own λ they differ by 0.1, interval −0.6 to 0.7
+#   [held: 04.text_batch_mean_chosen].
+#
+# **Beside the published table.** *The order* none, L2-SP, EWC on the source holds on letters at one weak λ, and no
+# longer once each method has its own; on films it holds in the mean, and EWC pays for it on the target. The table does
+# not say how λ was chosen, and that decides the order. *The size* does not hold: 3.2 points between EWC and L2-SP on
+# letters at λ = 0.1 [held: 04.same_strength_source], where the table has 16.1. *That the target barely pays* holds for
+# EWC on letters and fails on films, where the two tasks contradict each other.
+#
+# **Sentiment and the language model** do not contradict each other, and here anchors work best:
+#
+# - **At 2e-5 nothing is forgotten**: the masked-LM loss moves by less than 0.001 nats
+#   [held: 04.low_rate_forgets_nothing]. Nothing much is learned either, 23.6 points less sentiment accuracy than at
+#   3e-4, interval 21.0 to 26.2 [held: 04.low_rate_learns_nothing]. At 1e-3 the loss rises by 1.56 nats, interval 1.42
+#   to 1.70 [held: 04.hot_rate_forgets].
+# - **EWC takes nearly all of that back**: 1.54 nats at λ = 1, interval 1.40 to 1.68 [held: 04.masked_ewc_keeps], for
+#   0.3 points of accuracy, interval −1.4 to 2.1 [held: 04.masked_ewc_price].
+# - **L2-SP keeps as much and learns less.** Their losses differ by 0.01 nats [held: 04.masked_ewc_beats_l2sp]; on
+#   sentiment EWC is ahead by 3.6 points, interval 2.0 to 5.3 [held: 04.masked_ewc_learns]. It also beats plain
+#   fine-tuning at 1e-4, which forgets about as little, by 6.0 points, interval 4.4 to 7.7
+#   [held: 04.masked_ewc_beats_low_rate].
+# - **LoRA forgets while it is active**, 0.47 nats, interval 0.36 to 0.59 [held: 04.lora_forgets_while_active]. Taken
+#   off, it leaves the loss exactly as it was [held: 04.lora_comes_off]: forgetting is not prevented, it is removable.
+#
+# **The verdict: when to use which.**
+#
+# | you have | take | because |
+# | --- | --- | --- |
+# | the old weights only | L2-SP, or a lower rate | one line of code; with λ chosen it was as good as EWC in both sweeps |
+# | also some old inputs, for the Fisher | EWC | it won at one λ on letters and for the language model |
+# | old samples you may keep | replay | it protects what the memory shows, no more |
+# | room for new parameters | an adapter that comes off | exact, as long as you know which task is asked |
+# | tasks that contradict each other | joint training first | if it cannot do both, a penalty hardly will |
+#
+# In all cases hold out source data to choose the strength. Without them you cannot even tell that you forget. And read
+# these numbers for what they are: small networks, two tasks, one learning rate for all methods, 200 samples of memory.
 
 # %% [markdown]
 # ## What to remember
