@@ -1909,7 +1909,7 @@ with torch.no_grad():
 # | near | BERT that has read reviews without labels | sentiment of **films**, 200 labels |
 # | far | BERT fine-tuned on films full of words that flip ("predictable" blames a film) | **gadgets** full of the same words, which now mean the opposite, 200 labels |
 #
-# Everything gets the same labels, the same new head, the same order and 80 steps of 16 reviews; head (pooler and
+# All methods get the same labels, the same head to start from, the same order and 80 steps of 16 reviews (the far gap 120); head (pooler and
 # classifier, 16,770 parameters) and method train. LoRA sits on queries and values, with alpha = 2r. **Each method and rank
 # has its own learning rate**, best on validation data in a pilot on another seed (record `05.learning_rates`).
 #
@@ -2464,7 +2464,7 @@ wide.assign(parameters=digits.groupby("method").trainable.first().astype(int), t
 #   3.9 [held weakly: 05.far_direction]. So "rank 1 keeps most of the gain" is in part "half the length keeps most of it".
 # - **The second control saves it.** Without the first four directions, the other 124 do much less than these four alone: on
 #   films 6.4 points, interval 3.9 to 8.8 [held: 05.near_rest], on gadgets 14.6, interval 11.6 to 17.6 [held: 05.far_rest],
-#   although they are hardly shorter. But it takes four: without the first one alone, the rest is 1.6 points *better* than it on
+#   although on films they are hardly shorter. But it takes four: without the first one alone, the rest is 1.6 points *better* than it on
 #   films, interval −0.3 to 3.5 [held weakly: 05.near_rest_one], though not on gadgets, where it is 5.7 worse, interval −0.3 to 11.7
 #   [did not hold here: 05.far_rest_one] (both stated afterwards).
 #
@@ -2531,8 +2531,8 @@ wide.assign(parameters=digits.groupby("method").trainable.first().astype(int), t
 # **The verdict.** There is no rank to remember. On one gap more rank helped a little, on the other it did not, and in both a badly
 # matched learning rate moved accuracy by about as much as the rank did: **tune the rate for the rank, or the sweep measures the rate**.
 # The circulated elbow may be real where it was measured; a table without rates, intervals and full fine-tuning cannot say. That
-# the *change* is low-rank is the firmer finding: four directions per matrix did the work, the other 124 did not, though half the
-# length of all of them did as well. And a mixture needs its parts, scaled alone, in the next row.
+# the *change* is low-rank is the firmer finding: four directions per matrix did the work, the other 124 did not, though the
+# whole change, shortened, did as well. And a mixture needs its parts, scaled alone, in the next row.
 
 # %% [markdown]
 # ### Read this table
