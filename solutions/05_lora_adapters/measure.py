@@ -88,7 +88,8 @@ MEASUREMENTS = [
         protocol="Learning rates; accuracy on validation data decides, the test sets are not looked at. Reviews: 200"
         " labels, 80 batches of 16 (far: 120). Digits (the last 400 of the pool validate, labels are drawn"
         " from the first 600): 80 batches of 25. AdamW, linear decay after 10 % warmup. Ranks in between take"
-        " the rate of the next smaller rank; the far probe that of the near one. adapter: bottleneck 8; prompt and prefix: 10 vectors.",
+        " the rate of the next smaller rank; the far probe that of the near one. adapter: bottleneck 8; prompt"
+        " and prefix: 10 vectors.",
         run=tuning,
         conditions=[
             *(
