@@ -1969,7 +1969,7 @@ with check("04.read_results") as c:
 # importances equal to one. The batch mean is divided by the *same* number, not by its own average, or its mistake would be
 # hidden.
 #
-# **How it is read** (as in exercise 8, decided before the test sets were looked at). For each seed, the strength is
+# **How it is read** (as in exercise 8, decided before the recorded runs). For each seed, the strength is
 # the one with the best mean of held-out source and held-out target accuracy over the *other* seeds. Test accuracies at
 # that strength are compared in pairs.
 #
@@ -2265,7 +2265,7 @@ told = {name: trade_off(axes, recorded["letters" if name == "corner" else name])
 panels["letters"].set(title="Letters: nearly all can be kept",
                       xlabel="source: letters read (%)", ylabel="target: digits read (%)")
 panels["corner"].set(title="Enlarged: EWC leads at weak strengths", xlabel="source: letters read (%)", xlim=(84, 97))
-panels["films"].set(title="Films: what one task keeps, the other pays, joint training included",
+panels["films"].set(title="Films: anchors trade one task for the other, replay less so",
                     xlabel="source: film reviews (%)", ylabel="target: gadget reviews (%)")
 fig.legend(*panels["films"].get_legend_handles_labels(), loc="outside lower center", ncols=7, fontsize=9, columnspacing=1.2)
 plotting.show(fig, "Source against target accuracy in percent, means of five seeds with 95 % intervals. Letters, then digits. "
@@ -2353,34 +2353,43 @@ masked[["test", "masked_lm"]].mean().round(3)
 #
 # **Films, then gadgets**
 #
-# - **Plain fine-tuning forgets** 16.8 points of film accuracy, interval 13.2 to 20.4 [held: 04.text_plain_forgets].
-# - **Here keeping is not cheap.** EWC keeps 10.6 points more, interval 7.2 to 13.9 [held: 04.text_ewc_keeps], and pays
-#   9.0 points on gadgets, interval 5.3 to 12.7, not the 3 we had allowed for [did not hold here: 04.text_ewc_price].
-#   L2-SP keeps 6.3 more, interval −0.9 to 13.5 [held weakly: 04.text_l2sp_keeps], for 4.9, interval −2.6 to 12.4
-#   [did not hold here: 04.text_l2sp_price]; replay keeps 5.6, interval 2.2 to 9.1 [held: 04.text_replay_keeps].
-# - **No method is ahead.** In the mean of both tasks EWC and L2-SP differ by 0.1 points, interval −1.6 to 1.7
-#   [held weakly: 04.text_ewc_beats_l2sp], replay and EWC by 0.2, interval −1.7 to 2.0
-#   [held weakly: 04.text_replay_beats_ewc]. The rule picks another place on much the same road: EWC keeps 4.2 points
-#   more of the films, interval −2.8 to 11.3 [held weakly: 04.text_ewc_beats_l2sp_source], and reads gadgets 4.1 points
-#   worse, interval −2.1 to 10.3 [did not hold here: 04.text_ewc_l2sp_target].
-# - **At the same λ of 1 the order is reversed**, if anything: EWC keeps 2.0 points *less* than L2-SP, interval of the
-#   difference −4.7 to 0.6 [did not hold here: 04.text_same_strength_source], and gains 3.3 on gadgets, interval −3.1
-#   to 9.7 [did not hold here: 04.text_same_strength_target].
-# - **Joint training is no way out**: with both sets at hand from the start, 82.4 % of the films and 79.5 % of the
-#   gadgets are read right, in the mean 0.5 points more than with replay, interval −0.2 to 1.2
-#   [held weakly: 04.text_joint_best]. We read this as a conflict more than as forgetting: with so few labels and steps
-#   (and a rate not tuned for it) the network does not learn to let the domain decide what a word means. There is
-#   nothing a penalty could keep.
-# - **The batch mean again**: at λ = 1 it keeps 4.8 points less than the right Fisher, interval −0.4 to 10.1
-#   [held weakly: 04.text_batch_mean_too_weak], at λ = 100 it is within 0.3 points of it, interval −1.9 to 1.3
-#   [held: 04.text_batch_mean_rescaled], and each at its own λ they differ by 0.1, interval −0.6 to 0.7
-#   [held: 04.text_batch_mean_chosen].
+# A first setting, with a third of the labels and shorter trainings, had learned the films only half and forgot less; no
+# method was ahead in it. It was replaced after trials on another seed. The statements stayed, with the larger λ that
+# this setting needs.
+#
+# - **Plain fine-tuning forgets** 28.1 points of film accuracy, interval 25.9 to 30.2 [held: 04.text_plain_forgets].
+# - **Everything helps, and an anchor is not cheap here.** EWC keeps 19.2 points more, interval 10.9 to 27.6
+#   [held: 04.text_ewc_keeps], and pays 17.9 points on gadgets, interval 4.4 to 31.5, not the 3 we had allowed for
+#   [did not hold here: 04.text_ewc_price]. L2-SP keeps 21.6 more, interval 8.0 to 35.2 [held: 04.text_l2sp_keeps], for
+#   26.3, interval 10.9 to 41.7 [did not hold here: 04.text_l2sp_price]. Under one head a word cannot be good and bad
+#   until the network lets the domain decide, and the weights that would do so are held.
+# - **EWC trades better than L2-SP.** In the mean of both tasks it is 3.0 points ahead, interval 1.0 to 5.1
+#   [held: 04.text_ewc_beats_l2sp]. Which of the two keeps more depends on where the rule puts λ: on the films EWC is
+#   2.3 points behind, interval −8.6 to 13.3 [did not hold here: 04.text_ewc_beats_l2sp_source], on gadgets 8.4 ahead,
+#   interval −3.9 to 20.7 [did not hold here: 04.text_ewc_l2sp_target].
+# - **The same λ is not the same hold.** At 100, L2-SP hardly lets the network move: EWC keeps 13.6 points less of the
+#   films, interval 8.2 to 19.0 [did not hold here: 04.text_same_strength_source], and reads 24.1 more of the gadgets,
+#   interval 16.4 to 31.8 [did not hold here: 04.text_same_strength_target]. With the same average, EWC leaves most
+#   weights nearly free.
+# - **Replay trades best.** It keeps 14.3 points more than plain fine-tuning, interval 10.6 to 18.0
+#   [held: 04.text_replay_keeps]. With a memory of 200 reviews in half of each batch it reads 85.3 % of the films and
+#   85.0 % of the gadgets; where EWC keeps as much (λ = 100), 80.0 % of the gadgets. In the mean of both it is 3.0
+#   points ahead of EWC, interval −0.3 to 6.3 [held weakly: 04.text_replay_beats_ewc]. Old samples show what an anchor
+#   cannot: that both meanings are wanted.
+# - **Joint training was expected on top**, and is 3.1 points below replay, interval 0.5 to 5.8
+#   [did not hold here: 04.text_joint_best]. It had as many steps as the two trainings together, at a rate that was not
+#   tuned for it; do not read more into that.
+# - **The batch mean again**: at λ = 100 it keeps 13.6 points less than the right Fisher, interval 9.8 to 17.5
+#   [held: 04.text_batch_mean_too_weak], at 100 times that λ it is within 0.4 points of it on average, though not on
+#   each seed, interval −12.4 to 13.1 [held weakly: 04.text_batch_mean_rescaled]. Each at its own λ, they differ by 0.2
+#   in the mean of both, interval −0.8 to 1.2 [held: 04.text_batch_mean_chosen]; its choice is again the end of the
+#   grid, but for one seed.
 #
 # **Beside the published table.** *The order* none, L2-SP, EWC on the source holds on letters at one weak λ, and no
-# longer once each method has its own; on films it holds in the mean, and EWC pays for it on the target. The table does
-# not say how λ was chosen, and that decides the order. *The size* does not hold: 3.2 points between EWC and L2-SP on
-# letters at λ = 0.1 [held: 04.same_strength_source], where the table has 16.1. *That the target barely pays* holds for
-# EWC on letters and fails on films, where the two tasks contradict each other.
+# longer once each method has its own; on films it holds for the mean of both tasks. The table does not say how λ was
+# chosen, and that decides the order. *The size* does not hold: 3.2 points between EWC and L2-SP on letters at λ = 0.1
+# [held: 04.same_strength_source], where the table has 16.1. *That the target barely pays* holds for EWC on letters and
+# fails on films, where the two tasks contradict each other.
 #
 # **Sentiment and the language model** do not contradict each other, and here anchors work best:
 #
@@ -2410,11 +2419,11 @@ masked[["test", "masked_lm"]].mean().round(3)
 #
 # | you have | take | because |
 # | --- | --- | --- |
-# | the old weights only | L2-SP, or a lower rate | one line of code; with λ chosen it was as good as EWC in both sweeps |
-# | also some old inputs, for the Fisher | EWC | it won at one λ on letters and for the language model |
+# | the old weights only | L2-SP, or a lower rate | one line of code; on letters, with λ chosen, as good as EWC |
+# | also some old inputs, for the Fisher | EWC | ahead on films and for the language model, and on letters at one λ |
 # | old samples you may keep | replay | it protects what the memory shows, no more |
 # | room for new parameters | an adapter that comes off | exact, as long as you know which task is asked |
-# | tasks that contradict each other | joint training first | if it cannot do both, a penalty hardly will |
+# | tasks that contradict each other | replay, or a head for each | an anchor can only trade one for the other |
 #
 # In all cases hold out source data to choose the strength. Without them you cannot even tell that you forget. And read
 # these numbers for what they are: small networks, two tasks, one learning rate for all methods, 200 samples of memory.
