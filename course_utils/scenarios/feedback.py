@@ -7,7 +7,7 @@ from course_utils.scenarios.facts import Result, Scenario, Strategy
 from course_utils.scenarios.train import problem_of, run
 from course_utils.scenarios.worlds import draw
 
-FEW, FAR = 50, 1.0
+FEW, FAR = 50, 0.7
 
 
 def agrees(c: Check, strategy: Strategy, scenario: Scenario) -> None:
