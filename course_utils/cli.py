@@ -50,6 +50,7 @@ LessonName = Annotated[Optional[str], typer.Argument(help="A lesson's number or 
 def main() -> None:
     """Entry point of the `course` command."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    sys.stdout.reconfigure(errors="replace")  # a terminal that cannot show a class name must not end a long run
     app()
 
 
@@ -204,19 +205,19 @@ def compare(
     strategies: Annotated[Optional[str], typer.Option(help="Some of baseline,probe,lora,full,gradual.")] = None,  # noqa: UP045
     folds: Annotated[int, typer.Option(help="Number of folds.")] = 5,
     seed: Annotated[int, typer.Option(help="Seed of folds, draw and training.")] = 0,
-    max_rows: Annotated[int, typer.Option(help="Of more rows, as many are drawn.")] = 2000,
+    max_rows: Annotated[int, typer.Option(help="Where there are more, this many are drawn.")] = 2000,
     max_steps: Annotated[Optional[int], typer.Option(help="Of each training. Default: 150 or 3 epochs.")] = None,  # noqa: UP045
     budget_minutes: Annotated[Optional[float], typer.Option(help="Stop in time, after 2 folds or more.")] = None,  # noqa: UP045
     model: Annotated[Optional[str], typer.Option(help="A local folder or a hub id. Default: the course's.")] = None,  # noqa: UP045
     out: Annotated[Path, typer.Option(help="Folder for figure, tables and report.")] = Path("comparison"),
 ) -> None:
     """Compare strategies on your own data and recommend one (resumes after Ctrl-C)."""
-    from course_utils.compare import compare
-
     if (data is None) == (images is None):
         raise CourseError("Name your data.", "Give either --data FILE.csv (or .npz) or --images FOLDER.")
     if images and not images.is_dir():
         raise CourseError(f"There is no folder {images}.", "Arrange the images as FOLDER/CLASS/IMAGE.png.")
+    from course_utils.compare import compare
+
     columns = {"text_column": text_column, "label_column": label_column}
     limits = {"max_rows": max_rows, "max_steps": max_steps, "budget_minutes": budget_minutes}
     names = strategies.replace(",", " ").split() if strategies else None

@@ -2,6 +2,9 @@
 
 import fnmatch
 import math
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -9,8 +12,8 @@ import pytest
 from conftest import ROOT
 from PIL import Image
 from scipy import stats
-from test_cli import course
 
+from course_utils import cli
 from course_utils.compare import STRATEGIES, Comparison, compare, strategies
 from course_utils.compare.data import Data, find_backbone, read_images, read_texts
 from course_utils.compare.run import _splits
@@ -160,7 +163,7 @@ def test_ten_thousand_rows_are_bounded_with_the_shares_of_the_classes(tmp_path):
     assert sum(counts.values()) == 500 and counts["ja 🙂"] == pytest.approx(445, abs=2) and counts["naja"] >= 2
     assert "500 of 10,000 rows are used, each class with its share (--max-rows takes more)." in notes
     found = compare(file, strategies=["baseline"], folds=2, out=tmp_path / "out")
-    assert "10,000 rows are used" in str(found) and "2,000 texts, 3 classes (ja 🙂 89%" in found.title
+    assert "10,000 rows are used" in str(found) and "2,000 texts, 3 classes (ja 🙂 89 %" in found.title
 
 
 @pytest.mark.parametrize(
@@ -180,6 +183,7 @@ def test_ten_thousand_rows_are_bounded_with_the_shares_of_the_classes(tmp_path):
         ("text,label\na,x\nb,x\nc,y\nd,y\n", {"folds": 1}, "folds is 1"),
         ("text,label\na,x\nb,x\nc,y\nd,y\n", {"budget_minutes": 0}, "budget_minutes is 0"),
         ("text,label\na,x\nb,x\nc,y\nd,y\n", {"strategies": ["probe", "magic"]}, "no strategy 'magic'"),
+        ("text,label\na,x\nb,x\nc,y\nd,y\n", {"strategies": ["majority"]}, "nothing to compare"),
         ("text,label\na,x\nb,x\nc,y\nd,y\n", {"model": "./nowhere"}, "no model folder './nowhere'"),
     ],
 )
@@ -334,17 +338,36 @@ def test_ten_thousand_images_are_drawn_before_they_are_read(tmp_path):
 # The command
 
 
-def test_command(tmp_path):
+def command(monkeypatch, *args):
+    """The exit code of `course compare` with these arguments, in this process: its imports take longer than it does."""
+    monkeypatch.setattr("sys.argv", ["course", "compare", *args])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    return ended.value.code or 0
+
+
+def test_command(tmp_path, monkeypatch, capfd):
     file = csv_of(tmp_path, table_of({"nein": 10, "naja": 10}))
-    args = ("compare", "--data", str(file), "--strategies", "baseline, probe", "--folds", "2", "--out", str(tmp_path))
-    done = course(*args, COLUMNS="80")
-    assert done.returncode == 0 and done.stderr == ""
-    shown = done.stdout.split("\r")[-1]
-    assert "Recommended:" in shown and "bag of words" in shown and "Written to" in shown
+    args = ("--data", str(file), "--strategies", "baseline, probe", "--folds", "2", "--out", str(tmp_path))
+    assert command(monkeypatch, *args) == 0
+    out, err = capfd.readouterr()
+    shown = out.split("\r")[-1]
+    assert "Recommended:" in shown and "bag of words" in shown and "Written to" in shown and err == ""
     assert all(len(line) <= 80 for line in shown.splitlines() if str(tmp_path) not in line)
-    for args in (("compare",), ("compare", "--images", str(file))):
-        done = course(*args)
-        assert done.returncode == 1 and "What to do:" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("args", [(), ("--data", "a", "--images", "b"), ("--images", "none"), ("--data", "none.csv")])
+def test_command_without_usable_data(args, tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    assert command(monkeypatch, *args) == 1
+    assert "What to do:" in capfd.readouterr().err
+
+
+def test_a_terminal_without_the_characters_ends_no_run():
+    code = "from course_utils import cli; cli.app = lambda: print('1 ± 2'); cli.main()"
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert done.stdout == "1 ? 2\n" and done.returncode == 0
 
 
 def test_students_get_it():

@@ -168,12 +168,12 @@ def _words_known(data: Data) -> list[str]:
         ids = tokenizer(some)["input_ids"]
     cut = sum(len(each) > data.tokens for each in ids) / len(ids)
     if cut > 0.05:
-        notes.append(f"{cut:.0%} of the texts are longer than {data.tokens} tokens and are cut there.")
+        notes.append(f"{100 * cut:.0f} % of the texts are longer than {data.tokens} tokens and are cut there.")
     count = sum(map(len, ids))
     unknown = sum(each.count(tokenizer.unk_token_id) for each in ids) / count
     pieces = count / max(1, sum(len(text.split()) for text in some))
     if unknown > 0.05:
-        notes.append(f"{unknown:.0%} of the tokens are unknown to the backbone: try another one with --model.")
+        notes.append(f"{100 * unknown:.0f} % of the tokens are unknown to the backbone: try another one with --model.")
     elif pieces > 2:
         notes.append(
             f"The backbone breaks a word into {pieces:.1f} pieces on average, so it knows few of these words: try"

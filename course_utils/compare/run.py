@@ -64,6 +64,7 @@ def compare(
     kind = "images" if path.suffix == ".npz" or path.is_dir() or not (path.suffix or path.exists()) else "text"
     wanted = strategies or [s for s in STRATEGIES if kind == "images" or s != "gradual"]
     wanted = [s for s in STRATEGIES if s in wanted or s == "majority"]
+    refuse(len(wanted) < 2, "There is nothing to compare the majority class with.", "Name another strategy.")
 
     backbone = find_backbone(kind, model)
     if kind == "text":
@@ -140,7 +141,7 @@ def _splits(rows: Data, folds: int, seed: int, notes: list[str]) -> list[tuple[n
 
 
 def _described(rows: Data, what: str, counts: Counter) -> str:
-    shown = [f"{rows.names[i]} {n / len(rows.labels):.0%}" for i, n in counts.most_common(4)]
+    shown = [f"{rows.names[i]} {100 * n / len(rows.labels):.0f} %" for i, n in counts.most_common(4)]
     more = f", {len(counts) - 4} more" if len(counts) > 4 else ""
     return f"{len(rows.labels):,} {what}, {len(counts)} classes ({', '.join(shown)}{more})"
 

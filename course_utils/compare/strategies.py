@@ -8,7 +8,6 @@ import warnings
 
 import numpy as np
 import torch
-from peft import LoraConfig, get_peft_model
 from sklearn.dummy import DummyClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
@@ -33,7 +32,7 @@ RATES = {
 }
 # Above LARGE parameters: Devlin et al. (2019, appendix A.3) for BERT, Hu et al. (2022, appendix D) for LoRA.
 LARGE_RATES = {"full": 5e-5, "gradual": 5e-5, "lora": 5e-4, "head": 1e-3}
-ATTENTION = {"query", "value", "q_lin", "v_lin", "q_proj", "v_proj"}
+ATTENTION = {"query", "value", "q_lin", "v_lin", "q_proj", "v_proj", "query_proj", "value_proj", "Wqkv", "qkv"}
 HEADS = {"classifier", "pre_classifier", "pooler", "score", "fc"}
 
 
@@ -142,13 +141,15 @@ def _tuned(data: Data, strategy: str, train, test, max_steps: int, seed: int) ->
 
 def _with_lora(model: nn.Module) -> nn.Module:
     """Low-rank updates beside query and value, or beside the convolutions where there is no attention; a new head."""
+    from peft import LoraConfig, get_peft_model
+
     inner = model.model if isinstance(model, TransformersVision) else model
 
     def last_names(kind):
         return {name.rsplit(".", 1)[-1] for name, module in inner.named_modules() if isinstance(module, kind)}
 
     linear, convolutions = last_names(nn.Linear), {name for name in last_names(nn.Conv2d) if not name.isdigit()}
-    targets = sorted(linear & ATTENTION or convolutions)
+    targets = sorted(linear & ATTENTION or convolutions) or "all-linear"
     heads = sorted({name for name, _ in inner.named_children()} & HEADS)
     adapted = get_peft_model(inner, LoraConfig(r=8, lora_alpha=16, target_modules=targets, modules_to_save=heads))
     if inner is model:
