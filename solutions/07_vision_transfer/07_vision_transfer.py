@@ -137,6 +137,8 @@ with check("07.preprocess") as c:
         got = preprocess(counts, spec)
     c.that(got is not None, "returns_none", "Your result is None: does your function end in `return …`?")
     c.that(isinstance(got, torch.Tensor), "not_a_tensor", f"Return a tensor; yours is a {type(got).__name__}.")
+    c.that(torch.equal(got, preprocess(counts, spec)), "random", "Two calls on the same images differ. Augmentation is for training only and "
+                                                                 "has no place here.")
     c.that(got.shape != (2, 3, 3, 3) or got.double().mean((0, 2, 3)).abs().max() > 1e-4, "own_statistics",
            "Each channel has mean 0 over this batch: you normalized with the statistics of the images at hand. The network was "
            "pretrained with the fixed ones in `spec`; with its own, a dark image and a bright one come out the same.")
@@ -149,6 +151,8 @@ with check("07.preprocess") as c:
                                                   "pixels in [0, 1]: divide by 255 first."),
             "scaled_by_256": ((counts / 256 - mean) / std, "You divided by 256. The largest uint8 value is 255, and it must "
                                                            "become exactly 1."),
+            "largest_pixel": ((counts / counts.max() - mean) / std, "You divided by the largest pixel at hand. A dark image must stay dark: "
+                                                                    "divide by 255."),
             "not_normalized": (shares, "The pixels lie in [0, 1] but were not normalized: subtract spec.mean, divide by spec.std."),
             "minus_one_to_one": (2 * shares - 1, "You mapped the pixels to [−1, 1]. Some networks want that; this one wants what "
                                                  "its spec says."),
@@ -191,6 +195,10 @@ with check("07.preprocess") as c:
     spec = InputSpec(mean=(0.2,), std=(0.4,), size=4, channels=1)
     generator = torch.Generator().manual_seed(1)
     strokes = torch.tensor([0.0, 1.0, 1.0, 0.0] * 4).expand(2, 1, 16, 16)
+    c.expect(preprocess(torch.ones(1, 1, 4, 4, dtype=torch.uint8), spec), torch.full((1, 1, 4, 4), (1 / 255 - 0.2) / 0.4),
+             what="The result for a uint8 image of ones",
+             mistakes={"scaled_by_value": (torch.full((1, 1, 4, 4), 2.0), "A uint8 image whose largest value is 1 was taken for one in [0, 1]. "
+                                                                          "Ask for the dtype, not for the values.")})
     got = preprocess(strokes, spec) * 0.4 + 0.2
     c.that(got.shape == (2, 1, 4, 4), "shape", f"16×16 images for a size of 4 gave the shape {tuple(got.shape)}.")
     c.that((got - 0.5).abs().max() < 0.2, "aliased", "Stripes that cover half of an image of 16×16 pixels should become an even gray on "
@@ -205,25 +213,14 @@ with check("07.preprocess") as c:
              mistakes={"resized_uint8": (torch.tensor([0, 0, 1, 1]) / 255, "You resized the uint8 image, which rounds to whole counts. "
                                                                            "Convert to float first.")})
     batch = torch.rand(4, 1, 4, 4, generator=generator) * torch.tensor([0.1, 0.4, 0.7, 1.0]).view(4, 1, 1, 1)
+    with c.unchanged(batch):
+        preprocess(batch, spec)
     for dtype in (torch.float64, torch.float16, torch.float32):
         got = preprocess(batch.to(dtype), spec)
         c.that(got.dtype == torch.float32, "not_float32", f"{dtype} images gave a result of {got.dtype}; float32 is asked.")
         c.expect(got, (batch.to(dtype).double() - 0.2) / 0.4, what=f"The result for {dtype} images, each of its own brightness")
-    c.expect(preprocess((batch * 255).round().to(torch.uint8)[1:2], spec), ((batch * 255).round()[1:2] / 255 - 0.2) / 0.4,
-             what="The result for one dark uint8 image",
-             mistakes={"largest_pixel": (((batch * 255).round()[1:2] / (batch * 255).round()[1:2].max() - 0.2) / 0.4,
-                                         "You divided by the image's largest pixel. A dark image must stay dark: divide by 255.")})
-    c.that(torch.equal(preprocess(batch, spec)[2:3], preprocess(batch[2:3], spec)), "depends_on_batch",
-           "An image comes out differently alone and in a batch. Nothing may depend on the other images.")
-    c.that(torch.equal(preprocess(batch, spec), preprocess(batch, spec)), "random", "Two calls on the same images differ. Augmentation is for "
-           "training only and has no place here.")
-    with c.unchanged(batch):
-        preprocess(batch, spec)
     black = torch.zeros(1, 1, 4, 4, dtype=torch.uint8)
     c.expect(preprocess(black, spec), torch.full((1, 1, 4, 4), -0.5), what="The result for a black uint8 image")
-    c.expect(preprocess(black + 1, spec), torch.full((1, 1, 4, 4), (1 / 255 - 0.2) / 0.4), what="The result for a uint8 image of ones",
-             mistakes={"scaled_by_value": (torch.full((1, 1, 4, 4), 2.0), "A uint8 image whose largest value is 1 was taken for one in [0, 1]. "
-                                                                          "Ask for the dtype, not for the values.")})
     rgb = InputSpec(mean=(0.5,) * 3, std=(0.5,) * 3, size=4, channels=3)
     for images, given, what, slug in (
         (batch[0], spec, "three dimensions", "shape_accepted"),
@@ -348,7 +345,7 @@ with check("07.freeze_backbone") as c:
     moved = [name for name, value in model.named_buffers() if not torch.equal(value, before[name])]
     c.that(not moved, "batchnorm_moves", f"One forward pass right after the call moved {moved[:1]}. Statistics move in train mode whether or not "
                                          "parameters are frozen: requires_grad does not concern them.")
-    for epoch in range(2):
+    for _ in range(2):
         model.train()
         for _ in range(2):
             optimizer.zero_grad(set_to_none=False)  # as older loops do: gradients become 0, not None
@@ -419,6 +416,9 @@ with check("07.freeze_backbone") as c:
             mode = model.training, model.get_submodule(path).training
             for _ in range(2):
                 frozen.eval()
+                c.that(frozen is model or (model.training, model.get_submodule(path).training) == mode, "copy_switches_original",
+                       told + "eval() of a deep copy switched the original: your `train` holds the model, or its head, instead of looking it up "
+                       "on `self`.")
                 c.that(not any(part.training for part in frozen.modules()), "ignores_eval",
                        told + kind + "after model.eval() a part is in train mode.")
                 around.train()
@@ -436,10 +436,6 @@ with check("07.freeze_backbone") as c:
             body = sorted(name for name in moved if not name.startswith(path + "."))
             c.that(not body, "body_moved", told + kind + f"{body[:2]} moved in training.")
             c.that(moved == {name for name in before if name.startswith(path + ".")}, "head_still", told + kind + "a part of the head did not move.")
-            if frozen is copied:
-                c.that((model.training, model.get_submodule(path).training) == mode, "copy_switches_original",
-                       told + "train() and eval() of a deep copy switched the original: your `train` holds parts of it instead of looking them up "
-                       "on `self`.")
     for unknown in (nn.Sequential(nn.Linear(2, 2)), ViTModel(small)):
         c.raises(lambda m=unknown: freeze_backbone(m), ValueError, "no_head_accepted",
                  f"A {type(unknown).__name__} has neither fc nor classifier: raise ValueError instead of freezing everything.")
@@ -709,7 +705,8 @@ with check("07.vit_freeze_first") as c:
     c.expect(state(), blocks((), (1, 1, 1)), what="For n = 0, after n = 2, the list of trainable parts",
              mistakes={"never_unfrozen": (blocks({0, 1}), "What the call before had frozen is frozen still. Each call sets the whole state."),
                        "zero_freezes_embeddings": (blocks(()), "For n = 0 the embeddings are frozen. Nothing is frozen then."),
-                       "zero_freezes_all": (blocks(range(12)), "For n = 0 all blocks are frozen: a slice such as [-0:] is everything.")})
+                       "zero_freezes_all": (blocks(range(12)), "For n = 0 all blocks are frozen: your slice takes 0 for \"no end\", as "
+                                                                "[: n or None] and [-0:] do.")})
 
 # %% nbgrader={"grade": true, "grade_id": "vit_freeze_first_hidden", "locked": true, "points": 7, "schema_version": 3, "solution": false, "task": false}
 # Hidden checks run here when your work is graded: other seeds, shapes and edge cases.
@@ -1131,3 +1128,253 @@ with check("07.pseudo_label") as c:
         c.fail("inference_tensors", f"The result cannot be used in a loss: {str(error).splitlines()[0][:100]} Use torch.no_grad() instead.")
     c.that(torch.equal(pseudo_label(model, x[:1], 0.0)[1], chance[:1].argmax(1)), "depends_on_batch", "An image alone is labeled differently than among others.")
 ### END HIDDEN TESTS
+
+# %% tags=["experiment", "protocol"]
+import functools
+
+from sklearn.linear_model import LogisticRegression
+from torch.utils.data import DataLoader, RandomSampler, TensorDataset
+from torchvision.transforms.v2.functional import InterpolationMode, rotate
+
+from course_utils import experiments, plotting
+from course_utils.backbones import load_vision
+from course_utils.datasets import load_digits, load_glyphs, take
+from course_utils.loaders import array_loader
+from course_utils.records import record_frame
+from course_utils.retention import letter_accuracy
+from course_utils.settings import pick, seed_everything
+from course_utils.training import evaluate, fit, predict
+
+SPEC = InputSpec(mean=(0.223,), std=(0.301,), size=32, channels=1)  # of the embedded networks: load_vision("resnet").input_spec
+EPOCHS, STEPS, BATCH, RATE = 20, 5, 25, 3e-3  # 100 batches of 25 images, however many labels there are
+
+
+@functools.cache
+def digits(part: str):
+    """The first 700 digits of the pool ("train"; the rest chose rates) or the 797 test digits, which others wrote."""
+    return load_digits("pool").select(range(700)) if part == "train" else load_digits(part)
+
+
+def images_of(dataset) -> tuple[torch.Tensor, torch.Tensor]:
+    """All images (N, 1, 32, 32) in [0, 1] and labels (N,)."""
+    batch = dataset.with_format("torch")[:]
+    return batch["image"], batch["label"]
+
+
+def normalize(images: torch.Tensor) -> torch.Tensor:
+    return preprocess(images, SPEC)
+
+
+def train(model, images, labels, seed, change=None, lr=RATE, epochs=EPOCHS, **options) -> None:
+    """AdamW on 20 epochs of 5 batches; `change(images, labels)` makes a batch of what was drawn (default: normalize)."""
+    data, order = TensorDataset(images, labels), torch.Generator().manual_seed(seed)
+    change = change or (lambda x, y: (normalize(x), y))
+    batches = DataLoader(data, BATCH, sampler=RandomSampler(data, num_samples=STEPS * BATCH, generator=order), generator=order,
+                         collate_fn=lambda rows: change(*map(torch.stack, zip(*rows, strict=True))))
+    fit(model, batches, lr=lr, epochs=epochs, weight_decay=0.0, warmup_steps=0.1, seed=seed, show_progress=False, **options)
+
+
+def accuracy(model, images, labels, prepare=normalize) -> float:
+    return evaluate(model, array_loader(prepare(images), labels, 200))["accuracy"]
+
+
+def probe(features, images, labels):
+    """Logistic regression on features: a function from images and labels to accuracy."""
+    fitted = LogisticRegression(C=10.0, max_iter=3000).fit(features(images), labels)
+    return lambda x, y: fitted.score(features(x), y)
+
+
+def features_of(model):
+    """A function from images to the features (N, D) of a backbone without a head, each row of length 1."""
+    return lambda images: F.normalize(predict(model, array_loader(normalize(images), torch.zeros(len(images)), 200))[0], dim=1).numpy()
+
+
+def turned(images: torch.Tensor, degrees: float = 30.0) -> torch.Tensor:
+    """Every second image turned to the left, the others to the right."""
+    images = images.clone()
+    for start, sign in ((0, 1), (1, -1)):
+        images[start::2] = rotate(images[start::2], sign * degrees, InterpolationMode.BILINEAR)
+    return images
+
+
+def noisy(images: torch.Tensor, sigma: float = 0.4) -> torch.Tensor:
+    return (images + sigma * torch.randn(images.shape, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
+
+
+SHIFTS = {  # the test digits as no training image shows them
+    "test": lambda x: x,
+    "rotated": turned,
+    "noisy": noisy,
+    "bold": lambda x: F.max_pool2d(x, 5, stride=1, padding=2),  # two pixels of ink around every stroke
+    "thin": lambda x: -F.max_pool2d(-x, 3, stride=1, padding=1),  # one pixel less on every side
+}
+
+# %% tags=["experiment", "protocol"]
+WAYS = {
+    "right": normalize,
+    "not normalized": lambda x: x,
+    "16 times too large": lambda x: (16 * x - SPEC.mean[0]) / SPEC.std[0],  # scikit-learn's digits go from 0 to 16
+    "inverted": lambda x: normalize(1 - x),  # black ink on white paper
+    "ImageNet's": lambda x: (x - 0.449) / 0.226,  # the means of its three channels
+}
+
+
+def run_normalization(seed: int, trained: str, n: int = 100, epochs: int = EPOCHS) -> list[dict]:
+    """Fine-tune on digits prepared in one of WAYS; accuracy on test digits prepared likewise (for "right": in all of them)."""
+    seed_everything(seed)
+    model = load_vision("resnet", num_classes=10)
+    prepare = WAYS[trained]
+    train(model, *images_of(take(digits("train"), n, seed)), seed, change=lambda x, y: (prepare(x), y), epochs=epochs)
+    tested = WAYS if trained == "right" else [trained]
+    return [{"tested": way, "test": accuracy(model, *images_of(digits("test")), WAYS[way])} for way in tested]
+
+# %% tags=["experiment", "protocol"]
+def run_batchnorm(seed: int, frozen: str, n: int = 100, epochs: int = EPOCHS) -> dict:
+    """Train a new head on a ResNet frozen by "freeze_backbone" or by "requires_grad"; then classify, also in train mode."""
+    seed_everything(seed)
+    model = load_vision("resnet", num_classes=10)
+    if frozen == "freeze_backbone":
+        freeze_backbone(model)
+    else:
+        model.requires_grad_(False)
+        model.fc.requires_grad_(True)
+    # frozen_eval=False: the loop calls model.train() and no more, as most loops do.
+    train(model, *images_of(take(digits("train"), n, seed)), seed, lr=1e-2, epochs=epochs, frozen_eval=False)
+    x, y = images_of(digits("test"))
+    found = {"test": accuracy(model, x, y), "letters": letter_accuracy(model)}
+    for name, order in (("sorted", y.argsort(stable=True)), ("shuffled", torch.randperm(len(y), generator=torch.Generator().manual_seed(seed)))):
+        copied = copy.deepcopy(model)
+        copied.train()  # what a forgotten model.eval() amounts to
+        with torch.no_grad():
+            said = torch.cat([copied(part).argmax(1).cpu() for part in normalize(x[order]).to(next(model.parameters()).device).split(BATCH)])
+        found[name] = (said == y[order]).double().mean().item()
+    return found
+
+# %% tags=["experiment", "protocol"]
+def run_stages(seed: int, network: str, task: str) -> list[dict]:
+    """Probe every stage of a pretrained or a random ResNet on digits (10 a class) or letters (20 a class)."""
+    seed_everything(seed)
+    model = load_vision("resnet", pretrained=network == "pretrained")
+    if task == "digits":
+        (x, y), (test_x, test_y) = images_of(take(digits("train"), 100, seed)), images_of(digits("test"))
+    else:
+        (x, y), (test_x, test_y) = images_of(load_glyphs(740, 10 + seed)), images_of(load_glyphs(800, 20 + seed, held_out_fonts=True))
+    rows, parts = [], [nn.Sequential(model.conv1, model.bn1, model.relu), model.layer1, model.layer2, model.layer3, model.layer4]
+    with torch.no_grad():
+        maps = normalize(torch.cat([x, test_x]))
+        for stage, part in zip(("stem", "layer1", "layer2", "layer3", "layer4"), parts, strict=True):
+            maps = part(maps)  # (N, channels, side, side), averaged over a grid of 4×4
+            pooled = F.adaptive_avg_pool2d(maps, 4).flatten(1)
+            pooled = (pooled - pooled[: len(x)].mean(0)) / (pooled[: len(x)].std(0) + 1e-3)
+            fitted = LogisticRegression(C=0.1, max_iter=500).fit(pooled[: len(x)].numpy(), y)
+            rows.append({"stage": stage, "accuracy": fitted.score(pooled[len(x) :].numpy(), test_y)})
+    return rows
+
+# %% tags=["experiment", "protocol"]
+def run_augmented(seed: int, how: str, n: int = 50, epochs: int = EPOCHS) -> dict:
+    """Fine-tune the ResNet on n digits, augmented in one way; accuracy on test digits, upright and turned by 30 degrees."""
+    seed_everything(seed)
+    model, generator = load_vision("resnet", num_classes=10), np.random.default_rng(seed)
+
+    def change(x, y):
+        if how == "shift and turn":
+            x = augment(x, generator)
+        if how == "flips":
+            x = torch.where(torch.from_numpy(generator.random(len(x)) < 0.5).view(-1, 1, 1, 1), x.flip(3), x)
+        x = normalize(x)
+        return mixup(x, F.one_hot(y, 10).float(), 0.2, generator) if how == "mixup" else (x, y)
+
+    train(model, *images_of(take(digits("train"), n, seed)), seed, change=change, epochs=epochs)
+    x, y = images_of(digits("test"))
+    return {"test": accuracy(model, x, y), "rotated": accuracy(model, turned(x), y)}
+
+# %% tags=["experiment", "protocol"]
+STUDENTS = {  # name: (threshold, what is done to the unlabeled images)
+    "all": (0.0, lambda x: x),
+    "sure": (0.9, lambda x: x),
+    "sure, rotated": (0.9, turned),
+}
+
+
+def run_pseudo(seed: int, n: int, epochs: int = EPOCHS) -> list[dict]:
+    """A teacher fine-tuned on n digits, and students that also learn what it says of the 700 training digits."""
+    x, y = images_of(take(digits("train"), n, seed))
+    unlabeled, truth = images_of(digits("train"))
+    test_x, test_y = images_of(digits("test"))
+
+    def tuned(images, labels):
+        seed_everything(seed)
+        model = load_vision("resnet", num_classes=10)
+        train(model, images, labels, seed, epochs=epochs)
+        return model.cpu(), {"test": accuracy(model, test_x, test_y), "rotated": accuracy(model, turned(test_x), test_y)}
+
+    teacher, found = tuned(x, y)
+    teacher.cpu()
+    rows = [{"learns": "labels only", "kept": 0.0, "right": 1.0, **found}]
+    for name, (threshold, look) in STUDENTS.items():
+        index, label = pseudo_label(teacher, normalize(look(unlabeled)), threshold)
+        # The labeled digits as often as there are pseudo-labels, so that they make up half of each batch.
+        times = max(1, len(index) // n)
+        images = torch.cat([x.repeat(times, 1, 1, 1), look(unlabeled)[index]])
+        _, found = tuned(images, torch.cat([y.repeat(times), label]))
+        right = (label == truth[index]).double().mean().item() if len(index) else 1.0
+        rows.append({"learns": name, "kept": len(index) / len(unlabeled), "right": right, **found})
+    return rows
+
+# %% tags=["experiment", "protocol"]
+from peft import LoraConfig, get_peft_model
+
+LORA = LoraConfig(r=8, lora_alpha=16, target_modules=["q_proj", "v_proj"], modules_to_save=["classifier"])
+FIXED = {"raw pixels": lambda: lambda x: F.avg_pool2d(x, 4).flatten(1).numpy()}  # the 64 numbers that were scanned
+FIXED |= {"probe": lambda: features_of(load_vision("resnet")), "probe (ViT)": lambda: features_of(load_vision("vit"))}
+
+
+def run_curve(seed: int, strategy: str, n: int, epochs: int = EPOCHS) -> dict:
+    """Learn n digits with one strategy; accuracy on the test digits as they are and in each of SHIFTS."""
+    seed_everything(seed)
+    labeled, (test_x, test_y) = images_of(take(digits("train"), n, seed)), images_of(digits("test"))
+    if strategy in FIXED:
+        score = probe(FIXED[strategy](), *labeled)
+        return {name: score(shift(test_x), test_y) for name, shift in SHIFTS.items()}
+    model = load_vision("vit" if "ViT" in strategy else "resnet", num_classes=10, pretrained="scratch" not in strategy)
+    options = {}
+    if strategy == "LoRA (ViT)":
+        model = get_peft_model(model, LORA)
+    elif strategy == "discriminative":  # from group to group downwards, 0.6 times the rate
+        options["param_groups"] = [{"params": group, "lr": RATE * 0.6**k} for k, group in enumerate(reversed(resnet_groups(model).values()))]
+    elif strategy == "gradual":  # the head, and every two epochs one group more
+        groups = list(reversed(resnet_groups(model).values()))
+        options["on_epoch"] = lambda epoch, *_: [p.requires_grad_(epoch >= 2 * k) for k, group in enumerate(groups) for p in group]
+    train(model, *labeled, seed, epochs=3 * epochs if strategy == "scratch, 3 times as long" else epochs, **options)
+    return {name: accuracy(model, shift(test_x), test_y) for name, shift in SHIFTS.items()}
+
+# %% tags=["experiment", "protocol"]
+def source_task(name: str, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """2,000 glyphs and what a network is to learn of them."""
+    images, labels = images_of(load_glyphs(2000, 100 + seed))
+    generator = torch.Generator().manual_seed(seed)
+    if name == "random labels":
+        labels = labels[torch.randperm(len(labels), generator=generator)]
+    elif name == "shuffled pixels":  # the same permutation for all images
+        images = images.flatten(1)[:, torch.randperm(32 * 32, generator=generator)].view_as(images)
+    elif name == "noise level":  # eight levels, whatever the letter
+        labels = torch.randint(8, labels.shape, generator=generator)
+        images = (images + 0.1 * labels.view(-1, 1, 1, 1) * torch.randn(images.shape, generator=generator)).clamp(0, 1)
+    return images, labels
+
+
+def run_source(seed: int, source: str, n: int = 50, epochs: int = EPOCHS) -> dict:
+    """Pretrain a ResNet for 120 batches of 64 on a source task (or not at all); then probe it and fine-tune it on n digits."""
+    seed_everything(seed)
+    model = load_vision("resnet", num_classes=37, pretrained=False)
+    if source != "none":
+        images, labels = source_task(source, seed)
+        fit(model, array_loader(normalize(images), labels, 64, shuffle=True, seed=seed), lr=4e-3, max_steps=6 * epochs, warmup_steps=0.1,
+            seed=seed, show_progress=False)
+    labeled, test = images_of(take(digits("train"), n, seed)), images_of(digits("test"))
+    body = copy.deepcopy(model)
+    body.fc = nn.Identity()
+    seed_everything(seed)
+    model.fc = nn.Linear(128, 10)
+    train(model, *labeled, seed, epochs=epochs)
+    return {"full": accuracy(model, *test), "probe": probe(features_of(body), *labeled)(*test)}
