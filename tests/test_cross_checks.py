@@ -1,6 +1,7 @@
 """Reference solutions of the lessons against well-known libraries."""
 
 import functools
+import math
 
 import pytest
 import torch
@@ -54,3 +55,15 @@ def test_schedules_are_those_of_transformers(name):
         assert ours(step, 40, 7, 0.3) == pytest.approx(scheduler.get_last_lr()[0], abs=1e-12)
         optimizer.step()
         scheduler.step()
+
+
+@pytest.mark.parametrize("tau", [0.05, 0.5])
+def test_nt_xent_is_the_double_loop_of_its_formula(tau):
+    z1, z2 = torch.randn(2, 6, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    z = [vector / vector.norm() for vector in (*z1, *z2)]
+    losses = []
+    for i, anchor in enumerate(z):
+        terms = [math.exp(anchor @ other / tau) for k, other in enumerate(z) if k != i]
+        losses.append(-math.log(math.exp(anchor @ z[(i + 6) % 12] / tau) / sum(terms)))
+    ours = lesson("06_simclr_temperature").nt_xent(z1, z2, tau)
+    assert ours.item() == pytest.approx(sum(losses) / 12, rel=1e-12)
