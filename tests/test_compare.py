@@ -51,7 +51,7 @@ def images_of(n, classes=3):
     return x, y
 
 
-def found_with(values, planned=5):
+def found_with(values, planned=5, tested=1000):
     """A Comparison of strategies with these accuracies per fold."""
     rows = [
         {"strategy": s, "fold": fold, "accuracy": a, "macro_f1": a, "parameters": 10, "seconds": 1.0}
@@ -59,7 +59,7 @@ def found_with(values, planned=5):
         for fold, a in enumerate(accuracies)
     ]
     labels = {s: s for s in values}
-    return Comparison("t", pd.DataFrame(rows), "accuracy", labels, planned, "no", "5 folds")
+    return Comparison("t", pd.DataFrame(rows), "accuracy", labels, planned, tested, "no", "5 folds")
 
 
 @pytest.fixture
@@ -100,13 +100,26 @@ def test_fewer_folds_than_planned_overlap_less():
     assert found_with({"majority": [0.1, 0.2, 0.3]}, planned=5).widening == pytest.approx(math.sqrt(1 + 3 / 4))
 
 
+def test_folds_that_agree_by_chance_do_not_make_a_difference_clear():
+    values = {"majority": [0.5, 0.5], "probe": [7 / 12, 7 / 12]}
+    few, many = (found_with(values, planned=2, tested=n) for n in (24, 2400))
+    assert (few.recommended, many.recommended) == ("majority", "probe")
+    row, d = few.differences.iloc[0], 1 / 12  # two of 24 samples
+    assert row.high - row["mean"] == pytest.approx(196 * math.sqrt((d - d * d) / 24))
+
+
 FLOOR, LOW, HIGH = [0.5] * 5, [0.7, 0.72, 0.71, 0.69, 0.7], [0.9, 0.91, 0.92, 0.9, 0.89]
 
 
 @pytest.mark.parametrize(
     ("values", "best", "taken", "says"),
     [
-        ({"majority": FLOOR, "probe": LOW, "full": HIGH}, "full", "full", "clearly above what is cheaper"),
+        (
+            {"majority": FLOOR, "probe": LOW, "full": HIGH},
+            "full",
+            "full",
+            "clearly behind full, in points: majority 40.4 (",
+        ),
         (
             {"majority": FLOOR, "probe": HIGH, "full": LOW},
             "probe",
@@ -163,7 +176,7 @@ def test_ten_thousand_rows_are_bounded_with_the_shares_of_the_classes(tmp_path):
     assert sum(counts.values()) == 500 and counts["ja 🙂"] == pytest.approx(445, abs=2) and counts["naja"] >= 2
     assert "500 of 10,000 rows are used, each class with its share (--max-rows takes more)." in notes
     found = compare(file, strategies=["baseline"], folds=2, out=tmp_path / "out")
-    assert "10,000 rows are used" in str(found) and "2,000 texts, 3 classes (ja 🙂 89 %" in found.title
+    assert "10,000 rows are used" in str(found) and "2,000 texts, 3 classes (ja 🙂: 89 %" in found.title
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from course_utils import settings
 from course_utils.experiments import mean_interval, paired_difference, summarize
 
 METRICS = {"accuracy": "accuracy", "macro_f1": "macro-F1"}
-WIDTH = 79
+WIDTH, INTERVAL = 79, " points (95 % interval "
 
 
 @dataclass
@@ -22,6 +22,7 @@ class Comparison:
     metric: the column of `folds` that decides.
     labels: what each strategy is called in table and figure.
     planned: number of folds the data were cut into, of which `folds` may hold fewer.
+    tested: number of samples that the folds tested.
     majority: the name of the most frequent class.
     grounds, notes: what the numbers rest on, and what was done to the data.
     """
@@ -31,6 +32,7 @@ class Comparison:
     metric: str
     labels: dict[str, str]
     planned: int
+    tested: int
     majority: str
     grounds: str = ""
     notes: list[str] = field(default_factory=list)
@@ -60,12 +62,17 @@ class Comparison:
 
     @property
     def differences(self) -> pd.DataFrame:
-        """The best strategy minus each other one, in points, paired by fold: mean, low, high, clear (low > 0)."""
+        """The best strategy minus each other one, in points, paired by fold: mean, low, high, clear (low > 0).
+
+        An interval is at least as wide as McNemar's: strategies d apart differ on d·n of the n samples or more, whose
+        variance alone makes it 1.96·√((d − d²)/n) on each side. A few folds may agree by chance.
+        """
         rows, frame = [], self.folds.rename(columns={"fold": "seed"})
         for other in [s for s in self.labels if s != self.best]:
             pairs = paired_difference(frame, self.metric, {"strategy": self.best}, {"strategy": other})
             mean, low, _ = mean_interval(100 * pairs)
-            half = (mean - low) * self.widening
+            least = 196 * math.sqrt(max(mean / 100 - (mean / 100) ** 2, 0) / self.tested)
+            half = max((mean - low) * self.widening, least)
             rows.append(dict(strategy=other, mean=mean, low=mean - half, high=mean + half, clear=bool(mean > half)))
         return pd.DataFrame(rows, columns=["strategy", "mean", "low", "high", "clear"])
 
@@ -78,28 +85,26 @@ class Comparison:
     @property
     def recommendation(self) -> str:
         """Which strategy to take, why, and what that rests on."""
-        rests = f"(This rests on {self.grounds}. Intervals of differences are {self.widening:.1f} times as wide as"
-        rests += " Student's, as the training sets of the folds overlap: Nadeau & Bengio 2003.)"
+        rests = (
+            f"This rests on {self.grounds}. Intervals of differences are {self.widening:.1f} times as wide as"
+            " Student's, as the training sets of the folds overlap (Nadeau & Bengio 2003)."
+        )
         best, taken, metric = self.labels[self.best], self.recommended, METRICS[self.metric]
         highest = self.folds.groupby("strategy")[self.metric].mean()[self.best]
-        differences = self.differences.set_index("strategy")
-        cheaper = [s for s in self.labels if list(self.labels).index(s) < list(self.labels).index(taken)]
-        told = [f"{self.labels[s]} ({_difference(differences.loc[s])})" for s in cheaper]
+        rows = {row.strategy: row for row in self.differences.itertuples()}
+        names = list(self.labels)
+        behind = ", ".join(f"{self.labels[s]} {_points(rows[s])}" for s in names[: names.index(taken)])
         if taken == "majority":
             why = f"No strategy is clearly better than answering '{self.majority}' every time"
-            why += "." if best == self.labels[taken] else f": {best} is ahead by {_difference(differences.loc[taken])}."
-            why += " Check the labels, then try more rows or another backbone (--model)."
-            return f"Recommended: none yet. {why} {rests}"
+            why += "." if taken == self.best else f": {best} is ahead by {_points(rows[taken], INTERVAL)}."
+            return f"Recommended: none yet. {why} Check the labels, then try more rows or another --model.\n{rests}"
         if taken == self.best:
-            why = f"Its {metric} of {100 * highest:.1f} % is the highest"
-            why += f", clearly above what is cheaper: {', '.join(told)}." if told else "."
+            why = f"Its {metric} of {100 * highest:.1f} % is the highest."
         else:
-            why = (
-                f"{best} has the highest {metric} ({100 * highest:.1f} %), but is ahead by"
-                f" {_difference(differences.loc[taken])} only: no clear difference, take the cheaper one."
-            )
-            why += f" Clearly behind: {', '.join(told)}." if told else ""
-        return f"Recommended: {self.labels[taken]}. {why} {rests}"
+            why = f"{best} has the highest {metric} ({100 * highest:.1f} %), but is ahead by"
+            why += f" {_points(rows[taken], INTERVAL)}: no clear difference, take the cheaper one."
+        why += f" What is cheaper still is clearly behind {best}, in points: {behind}." if behind else ""
+        return f"Recommended: {self.labels[taken]}. {why}\n{rests}"
 
     @property
     def figure(self):
@@ -137,7 +142,8 @@ class Comparison:
         lines.insert(1, "-" * len(lines[0]))
         above = [textwrap.fill(self.title, WIDTH)]
         above += [textwrap.fill(note, WIDTH, initial_indent="- ", subsequent_indent="  ") for note in self.notes]
-        below = ["± is half of the 95 % interval over the folds.", "", textwrap.fill(self.recommendation, WIDTH)]
+        below = ["± is half of the 95 % interval over the folds.", ""]
+        below += [textwrap.fill(paragraph, WIDTH) for paragraph in self.recommendation.split("\n")]
         return "\n".join([*above, "", *lines, *below])
 
     def save(self, out: Path) -> None:
@@ -152,6 +158,6 @@ class Comparison:
                 new.write_bytes(content)
 
 
-def _difference(row) -> str:
-    numbers = [f"{value:+.1f}".replace("-", "−") for value in (row["mean"], row["low"], row["high"])]
-    return f"{numbers[0]} points, 95 % interval {numbers[1]} to {numbers[2]}"
+def _points(row, between: str = " (") -> str:
+    mean, low, high = (f"{value:.1f}".replace("-", "−") for value in (row.mean, row.low, row.high))
+    return f"{mean}{between}{low} to {high})"

@@ -90,14 +90,19 @@ def compare(
     what, uneven = "texts" if kind == "text" else "images", max(counts.values()) > 2 * min(counts.values())
     if uneven:
         notes.append("The classes are uneven (more than 2 to 1): macro-F1 decides, not accuracy.")
-    trained = " and ".join(s for s in wanted if s in TRAINED)
-    names = {"majority": "majority class", "baseline": "bag of words" if kind == "text" else "raw pixels"}
+    names = {
+        "majority": "majority class",
+        "baseline": "bag of words" if kind == "text" else "raw pixels",
+        "lora": "LoRA",
+    }
+    trained = " and ".join(", ".join(names.get(s, s) for s in wanted if s in TRAINED).rsplit(", ", 1))
     found = Comparison(
         title=f"{path.name}: {_described(rows, what, counts)}, {len(splits)} stratified folds",
         folds=frame.drop(columns="max_steps").rename(columns={"seed": "fold"}),
         metric="macro_f1" if uneven else "accuracy",
         labels={s: names.get(s, s) for s in wanted},
         planned=len(splits),
+        tested=sum(len(test) for _, test in splits[:done]),
         majority=rows.names[counts.most_common(1)[0][0]],
         grounds=f"{done} folds of {len(rows.labels):,} {what}"
         + (f", {steps} steps of batch {BATCH} for {trained}, at learning rates not tuned here" if trained else ""),
@@ -141,7 +146,7 @@ def _splits(rows: Data, folds: int, seed: int, notes: list[str]) -> list[tuple[n
 
 
 def _described(rows: Data, what: str, counts: Counter) -> str:
-    shown = [f"{rows.names[i]} {100 * n / len(rows.labels):.0f} %" for i, n in counts.most_common(4)]
+    shown = [f"{rows.names[i]}: {100 * n / len(rows.labels):.0f} %" for i, n in counts.most_common(4)]
     more = f", {len(counts) - 4} more" if len(counts) > 4 else ""
     return f"{len(rows.labels):,} {what}, {len(counts)} classes ({', '.join(shown)}{more})"
 
