@@ -9,9 +9,9 @@ SIZES = (10, 50, 100, 500)
 FINE = "scratch", "full", "discriminative", "gradual", "LoRA (ViT)"
 LONG = "scratch, 3 times as long"
 COMMON = (
-    "Pretrained on rendered letters, fine-tuned on n handwritten digits in all (10 classes, drawn by seed from the first"
-    " 700 of the pool), tested on the 797 test digits. 20 epochs of 5 batches of 25, AdamW at 3e-3 without weight decay,"
-    " linear decay after 10 % warmup, the same labels, head and order for all conditions of a seed. "
+    "Pretrained on rendered letters, fine-tuned on n handwritten digits in all (10 classes, drawn by seed from the"
+    " first 700 of the pool), tested on the 797 test digits. 20 epochs of 5 batches of 25, AdamW at 3e-3 without weight"
+    " decay, linear decay after 10 % warmup, the same labels, head and order for all conditions of a seed. "
 )
 RATES = "The rate was chosen on the other 300 digits of the pool, in pilot runs on other seeds. "
 
@@ -57,9 +57,9 @@ MEASUREMENTS = [
         protocol=COMMON
         + RATES
         + "Raw pixels and probes: logistic regression (C = 10) on the 64 block counts or on features of length 1."
-        " Discriminative: 0.6 times the rate from group to group. Gradual: one more group every two epochs. LoRA: rank 8"
-        " on query and value. The columns beside test: the same digits turned by 30 degrees, with noise (0.4), bolder by"
-        " two pixels, thinner by one.",
+        " Discriminative: 0.6 times the rate from group to group. Gradual: one more group every two epochs. LoRA: rank"
+        " 8 on query and value. The columns beside test: the same digits turned by 30 degrees, with noise (0.4), bolder"
+        " by two pixels, thinner by one.",
         run=lesson.run_curve,
         conditions=[
             *({"strategy": s, "n": n} for n in SIZES for s in (*lesson.FIXED, *FINE)),
@@ -155,7 +155,8 @@ MEASUREMENTS = [
             ),
             Claim(
                 id="07.full_holds_in_bold",
-                statement="With 10 digits per class, on bold digits full fine-tuning and the probe are within 3 points.",
+                statement="With 10 digits per class, on bold digits full fine-tuning and the probe are within 3"
+                " points.",
                 effect=curve("full", "probe", 100, "bold"),
                 within=(-3.0, 3.0),
             ),
@@ -229,9 +230,9 @@ MEASUREMENTS = [
     ),
     Measurement(
         id="07.batchnorm",
-        protocol=COMMON + "n = 100, a new head at a rate of 1e-2 on a backbone frozen in two ways, model.train() before each epoch."
-        " Letters: share of 1,000 letters told apart under the head of the pretraining. Sorted, shuffled: accuracy in"
-        " train mode, in batches of 25 test digits ordered by class or at random.",
+        protocol=COMMON + "n = 100, a new head at a rate of 1e-2 on a backbone frozen in two ways, model.train()"
+        " before each epoch. Letters: share of 1,000 letters told apart under the head of the pretraining."
+        " Sorted, shuffled: accuracy in train mode, in batches of 25 test digits ordered by class or at random.",
         run=lesson.run_batchnorm,
         conditions=[{"frozen": how} for how in ("freeze_backbone", "requires_grad")],
         seeds=range(5),
@@ -265,11 +266,13 @@ MEASUREMENTS = [
     ),
     Measurement(
         id="07.stages",
-        protocol="Logistic regression (C = 0.1, standardized) on the maps of every stage, averaged over a grid of 4×4, of"
-        " the pretrained ResNet and of random ones. Digits: 10 per class, 797 test digits. Letters: 740 glyphs of 37"
+        protocol="Logistic regression (C = 0.1, standardized) on the maps of every stage, averaged over a grid of"
+        " 4×4, of the pretrained ResNet and of random ones. Digits: 10 per class, 797 test digits. Letters: 740 glyphs of 37"
         " classes, 800 in fonts that the pretraining did not see.",
         run=lesson.run_stages,
-        conditions=[{"network": net, "task": task} for net in ("pretrained", "random") for task in ("letters", "digits")],
+        conditions=[
+            {"network": network, "task": task} for network in ("pretrained", "random") for task in ("letters", "digits")
+        ],
         seeds=range(5),
         metrics=["accuracy"],
         version="1",
@@ -332,8 +335,8 @@ MEASUREMENTS = [
     ),
     Measurement(
         id="07.pseudo",
-        protocol=COMMON + "A teacher on n digits labels all 700; students start again from the pretrained network, with"
-        " the labeled digits repeated to about half of each batch. Kept: share of the 700; right: share of the kept with"
+        protocol=COMMON + "A teacher on n digits labels all 700; students start again from the pretrained network,"
+        " with the labeled digits repeated to about half of each batch. Kept: share of the 700; right: share of the kept with"
         " the true label (1 for the labels themselves). Rotated: the unlabeled digits are turned by 30 degrees.",
         run=lesson.run_pseudo,
         conditions=[{"n": 10}, {"n": 50}],
@@ -375,13 +378,11 @@ MEASUREMENTS = [
     ),
     Measurement(
         id="07.sources",
-        protocol=COMMON + "n = 50. The ResNet is pretrained for 120 batches of 64 on 2,000 glyphs: on their letters, on"
-        " random labels, on letters whose pixels are shuffled by one permutation, or on the level of added noise. Probe:"
+        protocol=COMMON + "n = 50. The ResNet is pretrained for 120 batches of 64 on 2,000 glyphs: on their letters,"
+        " on random labels, on letters whose pixels are shuffled by one permutation, or on the level of added noise. Probe:"
         " logistic regression on its features; full: fine-tuned. None: random weights.",
         run=lesson.run_source,
-        conditions=[
-            {"source": s} for s in ("none", "letters", "random labels", "shuffled pixels", "noise level")
-        ],
+        conditions=[{"source": s} for s in ("none", "letters", "random labels", "shuffled pixels", "noise level")],
         seeds=range(5),
         metrics=["full", "probe"],
         version="1",

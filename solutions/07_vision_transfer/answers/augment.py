@@ -159,11 +159,6 @@ def augment(images, generator, max_shift=2.0, max_angle=10.0):
 #+    images = torch.stack([torch.roll(image, tuple(p), (1, 2)) for image, p in zip(images, pixels.tolist())])
 #+    dx, dy = np.zeros((2, count))
 
-# %% wrong wraps_around
-#-    return F.grid_sample(images, grid, align_corners=False)
-#+    moved = F.grid_sample(images, grid, align_corners=False)
-#+    return moved + torch.zeros_like(moved).index_copy(3, torch.arange(2), moved[..., -2:] * (moved[..., -1:] > 0.9))
-
 # %% wrong not_uniform (largest shifts only)
 # says: uniform ones
 #-    dx, dy = generator.uniform(-max_shift, max_shift, (2, count)) * 2 / size

@@ -68,12 +68,6 @@
 #+        confidence, label = model(x).log_softmax(1).max(1)
 #+        confidence = -confidence
 
-# %% wrong smallest_probability
-#-        confidence, label = model(x).softmax(1).max(1)
-#+        probability = model(x).softmax(1)
-#+        confidence, label = 1.1 - probability.amin(1), probability.argmax(1)
-#+        confidence = torch.where(probability.amin(1) > 0.2, confidence, 0.0)
-
 # %% wrong labels_of_all
 # says: those at the positions
 #-    return index, label[index]
@@ -94,7 +88,7 @@
 #-        module.training = training
 
 # %% wrong predicts_in_train_mode
-# says: moves their statistics
+# says: moves its statistics
 #-    model.eval()
 
 # %% wrong predicts_in_train_mode (switched on)
@@ -177,12 +171,20 @@
 
 # %% wrong inference_tensors
 # says: torch.no_grad()
-#-    with torch.no_grad():
-#+    with torch.inference_mode():
+@torch.inference_mode()
+def pseudo_label(model, x, threshold):
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    confidence, label = model(x).softmax(1).max(1)
+    for module, training in modes:
+        module.training = training
+    index = (confidence > threshold).nonzero().flatten()
+    return index, label[index]
 
-# %% wrong different (squeezed batch of one)
+# %% wrong not_flat (squeezed)
+# says: lost their dimension
 #-    return index, label[index]
-#+    return index.squeeze(), (label[index].squeeze() if len(x) != 1 else label[index].squeeze())
+#+    return index.squeeze(), label[index].squeeze()
 
 # %% right masks and where
 def pseudo_label(model, x, threshold):
