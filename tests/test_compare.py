@@ -155,9 +155,10 @@ def test_texts_as_they_come(tmp_path, capfd):
     assert list(found.table.strategy) == ["majority", "baseline", "probe", "lora", "full"]
     assert len(folds) == 15 and folds[["accuracy", "macro_f1"]].apply(lambda v: v.between(0, 1).all()).all()
     said = capfd.readouterr()
-    assert said.err == "" and "3 of 48 rows are dropped: 2 have no text and 1 have no label." in found.notes
-    assert any(note.startswith("2 samples are copies") for note in found.notes)
+    assert said.err == "" and "Rows dropped: 3 of 48 (no text: 2, no label: 1)." in found.notes
+    assert any(note.startswith("Copies among the samples: 2.") for note in found.notes)
     assert any("unknown to the backbone" in note for note in found.notes)
+    assert any("Hardly better than the majority class after 2 steps: " in note for note in found.notes)
     assert found.metric == "macro_f1" and found.majority == "ja 🙂"  # more than 2 to 1
     found_f1 = found.table.set_index("strategy").macro_f1
     assert found_f1["baseline"] > found_f1["majority"]
@@ -231,7 +232,7 @@ def test_copies_stay_together_and_every_row_is_tested_once():
     for train, test in splits:
         assert {keys[i] for i in train}.isdisjoint(keys[i] for i in test) and len(train) + len(test) == 60
         assert labels[test].mean() == pytest.approx(0.5)
-    assert notes == ["40 samples are copies; copies stay in one fold, so that none leaks into a test."]
+    assert notes == ["Copies among the samples: 40. They stay in one fold, so that none leaks into a test."]
 
 
 def test_small_classes_are_named_and_lower_the_folds_only_where_all_are_small():
@@ -300,7 +301,7 @@ def test_a_folder_with_a_broken_image(tmp_path, capfd):
     (tmp_path / "set" / "a" / "broken.png").write_text("no image")
     found = compare(tmp_path / "set", folds=2, max_steps=3, out=tmp_path / "out")
     assert list(found.table.strategy) == list(STRATEGIES) and capfd.readouterr().err == ""
-    assert any("1 images cannot be read" in note and "broken.png" in note for note in found.notes)
+    assert any("cannot be read: 1, " in note and "broken.png" in note for note in found.notes)
     row = found.table.set_index("strategy")
     assert row.accuracy["baseline"] == 1 and row.parameters["baseline"] == 3 * (32 * 32 + 1)
     assert row.parameters["probe"] < row.parameters["lora"] < row.parameters["full"] == row.parameters["gradual"]

@@ -82,8 +82,8 @@ def read_texts(
     missing = {column: own.is_missing(table[column]) for column in ("text", "label")}
     dropped = missing["text"] | missing["label"]
     if dropped.any():
-        told = [f"{rows.sum():,} have no {column}" for column, rows in missing.items() if rows.any()]
-        notes.append(f"{dropped.sum():,} of {len(table):,} rows are dropped: {' and '.join(told)}.")
+        told = [f"no {column}: {rows.sum():,}" for column, rows in missing.items() if rows.any()]
+        notes.append(f"Rows dropped: {dropped.sum():,} of {len(table):,} ({', '.join(told)}).")
     table = table[~dropped]
     refuse(table.empty, f"No row of {path} has both a text and a label.", "Fill in some.")
     table = table.assign(key=table.text.str.casefold().str.split().str.join(" "))
@@ -113,7 +113,7 @@ def read_images(path: Path, max_rows: int, seed: int, model: str) -> tuple[Data,
         images = [own.read_image(x[i], spec.size, spec.channels) for i in table.index]
     broken = [x[i] for i, image in zip(table.index, images, strict=True) if image is None]
     if broken:
-        notes.append(f"{len(broken):,} images cannot be read and are left out, the first of them {broken[0]}.")
+        notes.append(f"Images left out because they cannot be read: {len(broken):,}, the first is {broken[0]}.")
     table = table[[image is not None for image in images]]
     for name in names:
         refuse(name not in table.label.values, f"No image of class '{name}' can be read.", "Save them again as PNG.")
@@ -171,12 +171,13 @@ def _words_known(data: Data) -> list[str]:
         notes.append(f"{100 * cut:.0f} % of the texts are longer than {data.tokens} tokens and are cut there.")
     count = sum(map(len, ids))
     unknown = sum(each.count(tokenizer.unk_token_id) for each in ids) / count
-    pieces = count / max(1, sum(len(text.split()) for text in some))
+    words = max(1, sum(len(text.split()) for text in some))
+    spaced = sum(map(len, some)) / words < 12  # not so in Chinese or Japanese
     if unknown > 0.05:
         notes.append(f"{100 * unknown:.0f} % of the tokens are unknown to the backbone: try another one with --model.")
-    elif pieces > 2:
+    elif spaced and count / words > 2:
         notes.append(
-            f"The backbone breaks a word into {pieces:.1f} pieces on average, so it knows few of these words: try"
+            f"The backbone breaks a word into {count / words:.1f} pieces on average, so it knows few of these words: try"
             " another one with --model."
         )
     return notes

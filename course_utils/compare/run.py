@@ -86,6 +86,13 @@ def compare(
             f"The budget of {budget_minutes:g} minutes was enough for {done} of {len(splits)} folds; the same command"
             " goes on from there."
         )
+    accuracy = frame.groupby("strategy").accuracy.mean()
+    stuck = [s for s in wanted if s in TRAINED and accuracy[s] < accuracy["majority"] + 0.02]
+    if stuck:
+        notes.append(
+            f"Hardly better than the majority class after {steps} steps: {', '.join(stuck)}. More steps (--max-steps)"
+            " may change the verdict."
+        )
     counts = Counter(rows.labels.tolist())
     what, uneven = "texts" if kind == "text" else "images", max(counts.values()) > 2 * min(counts.values())
     if uneven:
@@ -137,8 +144,10 @@ def _splits(rows: Data, folds: int, seed: int, notes: list[str]) -> list[tuple[n
     repeated, kind = len(table) - table.key.nunique(), StratifiedKFold
     if repeated:
         kind, torn = StratifiedGroupKFold, int((table.drop_duplicates().groupby("key").size() > 1).sum())
-        told = f"; {torn:,} of them have different labels" if torn else ""
-        notes.append(f"{repeated:,} samples are copies; copies stay in one fold, so that none leaks into a test{told}.")
+        told = f"; {torn:,} have other labels than their originals" if torn else ""
+        notes.append(
+            f"Copies among the samples: {repeated:,}. They stay in one fold, so that none leaks into a test{told}."
+        )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of classes with fewer samples than folds: noted above
         made = kind(folds, shuffle=True, random_state=seed).split(table.key, table.label, table.key)
