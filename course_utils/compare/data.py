@@ -177,7 +177,7 @@ def _words_known(data: Data) -> list[str]:
         notes.append(f"{100 * unknown:.0f} % of the tokens are unknown to the backbone: try another one with --model.")
     elif spaced and count / words > 2:
         notes.append(
-            f"The backbone breaks a word into {count / words:.1f} pieces on average, so it knows few of these words: try"
-            " another one with --model."
+            f"The backbone breaks a word into {count / words:.1f} pieces on average, so it knows few of these words:"
+            " try another one with --model."
         )
     return notes
