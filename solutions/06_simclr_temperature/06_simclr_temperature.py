@@ -338,7 +338,6 @@ with check("06.nt_xent") as c:
             "wrong_positive": (log(plain), "The wrong column counts as right. With the first views stacked on the second, the partner of "
                                            "row i is B rows away; its neighbor is another image."),
             "self_counted": (-2 + log(2 * exp(2) + 4), "A view's similarity with itself is in the denominator; the sum runs over k ≠ i."),
-            "same_side_missing": (-2 + log(exp(2) + 2), "The other vectors of the same side are negatives too."),
         },
     )
     a, b = torch.tensor([[1.0, 0], [0, 1]]), torch.tensor([[1.0, 0], [1, 0]])  # rows a1 a2 and b1 b2: similarities 0 and 1
@@ -391,14 +390,6 @@ with check("06.nt_xent") as c:
         c.that(z.grad is not None and z.grad.norm() > 0, "one_side_detached", f"No gradient reaches the {name} views. In SimCLR both views are trained.")
         c.that((z.grad * z).sum(1).abs().max() < 1e-9 * z.grad.norm(), "length_matters",
                "The gradient has a part along the vector itself, so the length matters: normalize with gradient.")
-    # All cosines ±ε: to first order the gradient is (weights − target) / τ, so that gradient · τ is the same for every τ.
-    wide = draw(8, 4000)
-    norms = []
-    for tau in (0.5, 1.0, 2.0):
-        z = wide.clone().requires_grad_()
-        nt_xent(z, torch.roll(wide, 1, 1), tau).backward()
-        norms.append(float(z.grad.norm()) * tau)
-    c.that(max(norms) < 1.1 * min(norms), "gradient_scale", "For unrelated vectors the gradient should grow as 1/τ; yours does not.")
     for scale in (1.0, 100.0):
         half = (scale * draw(8, 16)).half()
         for tau in (0.5, 0.05):
@@ -517,6 +508,7 @@ with check("06.negative_weights") as c:
     a, b = torch.tensor([[2.0, 0], [0, 1]]), torch.tensor([[1.0, 0], [3, 0]])  # rows a1 a2 b1 b2: cosines 0 and 1
     e = exp(2)  # at τ = 0.5
     rows = torch.tensor([[0, 1, e, e], [1, 0, 1, 1], [e, 1, 0, e], [e, 1, e, 0]])
+    lengths = torch.tensor([[0, 1, e**2, e**6], [1, 0, 1, 1], [e**2, 1, 0, e**3], [e**6, 1, e**3, 0]])
     c.expect(
         negative_weights(a, b, 0.5)[0],
         rows / rows.sum(1, keepdim=True),
@@ -524,7 +516,8 @@ with check("06.negative_weights") as c:
         mistakes={
             "columns": (rows / rows.sum(0), "Columns add up to 1 instead of rows: softmax over dim=1."),
             "tau_forgotten": (rows**0.5 / (rows**0.5).sum(1, keepdim=True), "τ does nothing: similarities are divided by it."),
-            "tau_multiplied": (rows**0.25 * (1 - torch.eye(4)) / (rows**0.25 * (1 - torch.eye(4))).sum(1, keepdim=True), "You multiplied by τ; similarities are divided by it."),
+            "tau_multiplied": (rows**0.25 / (rows**0.25).sum(1, keepdim=True), "You multiplied by τ; similarities are divided by it."),
+            "not_normalized": (lengths / lengths.sum(1, keepdim=True), "The vectors were not normalized."),
         },
     )
     share = 1 / (1 + e)  # rows a1 and b1 have one negative at cosine 0 and one at 1; for a2 and b2 the two are alike
@@ -550,21 +543,16 @@ with check("06.negative_weights") as c:
         weights, effective = negative_weights(z1, z2, 0.3)
     c.expect(weights.sum(1), torch.ones(12), what="The sum of each row of weights")
     c.that(not weights.diagonal().any(), "self_counted", "A view has a weight for itself.")
-    c.expect(negative_weights(5 * z1, 0.1 * z2, 0.3)[0], weights, what="With vectors of other lengths, the matrix of weights",
-             mistakes={"not_normalized": (negative_weights(z1, z2, 0.3 / 5)[0], "The vectors were not normalized.")})
+    c.expect(negative_weights(5 * z1, 0.1 * z2, 0.3)[0], weights, what="With vectors of other lengths, the matrix of weights")
     # A closed form of the ratios: log p_ij − log p_ik = (s_ij − s_ik) / τ.
     z = torch.cat([z1, z2]) / torch.cat([z1, z2]).norm(dim=1, keepdim=True)
     cosine = z @ z.T
     others = [j for j in range(12) if j != 4]
     c.expect(weights[4, others].log() - weights[4, 0].log(), (cosine[4, others] - cosine[4, 0]) / 0.3, what="The log ratios of a row's weights")
-    c.that(bool(((effective > 1) & (effective <= 10)).all()), "effective_range", "Six images have 10 negatives a row; an effective number lies between 1 and 10.")
     negatives = torch.ones(12, 12, dtype=torch.bool) & ~torch.eye(12, dtype=torch.bool) & ~torch.eye(12, dtype=torch.bool).roll(6, 0)
     for i in (0, 7):
         q = weights[i][negatives[i]] / weights[i][negatives[i]].sum()
         c.expect(effective[i], torch.exp(-(q * q.log()).sum()), what=f"The effective number of row {i}, from the weights of that row,")
-    temperatures = [0.05, 0.1, 0.3, 1.0, 100.0]
-    means = [float(negative_weights(z1, z2, tau)[1].mean()) for tau in temperatures]
-    c.that(means == sorted(means) and abs(means[-1] - 10) < 0.01, "not_monotone", "The effective number should grow with τ, up to 2B − 2.")
     pole = torch.tensor([[1.0, 0], [-1, 0]])  # e^-200: both negatives together round to 0 beside the positive
     weights, effective = negative_weights(pole, pole, 0.01)
     c.that(weights.isfinite().all(), "overflow", "At τ = 0.01 a weight is not finite: e^100 is too much for float32. softmax subtracts the maximum first.")
@@ -745,8 +733,6 @@ with check("06.tau_schedule") as c:
     except ZeroDivisionError:
         c.fail("divides_by_zero", "With warmup_frac = 1 your function divides by zero: the decay has no step left.")
     c.expect(whole, [0.4, 0.4, 0.1], what="With a warmup that takes all steps the list of temperatures")
-    values = [tau_schedule(step, 60) for step in range(61)]
-    c.that(all(x >= y for x, y in zip(values, values[1:], strict=False)), "not_monotone", "τ goes up somewhere on its way down.")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -890,9 +876,6 @@ with check("06.key_queue") as c:
     queue.push(rows(7, 8, 9))
     c.that(sorted(held[:, 0].tolist()) == [1.0, 2, 5, 6], "result_changes", "What keys() had returned changed at the next push. A loss that was computed with it can no "
                                                                           "longer be differentiated: return a copy.")
-    one = KeyQueue(2, 3)
-    one.push(rows(1))
-    c.that(torch.equal(one.keys(), rows(1)), "values_changed", "The stored key is not the one that was pushed.")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -995,9 +978,6 @@ with check("06.ema_update") as c:
                "A buffer of the key network (a BatchNorm statistic) changed. Only parameters are averaged.")
         c.that(all(torch.equal(p, goal[name]) and p.requires_grad and p.grad is None for name, p in query.named_parameters()), "query_changed",
                "The query network was changed.")
-    kept = {name: p.detach().clone() for name, p in key.named_parameters()}
-    ema_update(key, query, 1.0)
-    c.that(all(torch.equal(p, kept[name]) for name, p in key.named_parameters()), "moves_at_one", "With m = 1 the key network should not change at all.")
     ema_update(key, query, 0.0)
     c.that(all(torch.allclose(p, goal[name]) for name, p in key.named_parameters()), "not_copied_at_zero", "With m = 0 the key network should equal the query network.")
     with torch.no_grad():
@@ -1318,9 +1298,10 @@ def knn_accuracy(train_x: torch.Tensor, train_y: torch.Tensor, test_x: torch.Ten
 
 # %% nbgrader={"grade": true, "grade_id": "knn_accuracy_check", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 with check("06.knn_accuracy") as c:
-    train_x = torch.tensor([[4.0, -1], [-2, -2], [3, 1], [4, -2], [4, 0], [4, 1], [4, -3], [4, 3], [5, 4], [1, -2]])
-    test_x = torch.tensor([[1.0, 2], [-2, 1], [5, 4], [-1, 2], [3, 0], [0, 4], [3, -1], [0, -1], [5, -2], [1, -3], [1, 3], [1, -3]])
-    train_y, test_y = torch.arange(10) % 2, torch.arange(12) % 2
+    train_x = torch.tensor([[-1.5, -2.2], [-2.2, -2.2], [0.5, -2.2], [1.6, -8.8], [-1.1, -1.7], [-0.3, -6.2], [-0.6, -2.6], [-3.3, -6.5], [1.4, -1.4]])
+    test_x = torch.tensor([[0.9, 0.3], [1.0, -1.0], [-1.9, -1.6], [1.1, -3.9], [3.3, -3.2], [-2.0, -3.3], [2.2, -1.9], [1.3, -2.2], [0.9, -2.1],
+                           [-1.1, -2.6], [-0.2, 0.2], [0.3, -6.5]])
+    train_y, test_y = torch.arange(9) % 2, torch.arange(12) % 2
     result = knn_accuracy(train_x, train_y, test_x, test_y)
     c.that(result is not None, "returns_none", "Your result is None: does your function end in `return …`?")
     c.that(isinstance(result, dict) and set(result) == {"k", "accuracy"}, "wrong_keys", 'Return a dict with the keys "k" and "accuracy".')
@@ -1332,17 +1313,18 @@ with check("06.knn_accuracy") as c:
         [float(result["k"]), float(result["accuracy"])],
         [3.0, 7 * share],
         tol=1e-4,
-        what="On ten training and twelve test samples the pair [k, accuracy]",
+        what="On nine training and twelve test samples the pair [k, accuracy]",
         mistakes={
-            "self_counted": ([1.0, 11 * share], "k = 1 won because each training sample was its own nearest neighbor, and is then always right. Leave it out."),
-            "not_centered": ([5.0, 11 * share], "The mean of the training features was not subtracted."),
-            "test_centered": ([3.0, 10 * share], "The test features were centered by their own mean. That is a look at the test set: the answer for one sample "
-                                                 "depends on the others."),
+            "self_counted": ([1.0, 8 * share], "k = 1 won because each training sample was its own nearest neighbor, and is then always right. Leave it out."),
+            "not_centered": ([1.0, 6 * share], "The mean of the training features was not subtracted."),
+            "test_centered": ([3.0, 9 * share], "The test features were centered by their own mean. That is a look at the test set: the answer for one sample "
+                                                "depends on the others."),
             "centered_together": ([1.0, 10 * share], "The mean was taken over training and test features together: a look at the test set."),
-            "dot_product": ([1.0, 9 * share], "Rows were not normalized: long vectors are everybody's neighbors. Use the cosine."),
-            "euclidean": ([3.0, 9 * share], "Neighbors were found by Euclidean distance of rows that were not normalized. Use the cosine."),
+            "dot_product": ([3.0, 8 * share], "Rows were not normalized: long vectors are everybody's neighbors. Use the cosine."),
+            "normalized_by_column": ([1.0, 9 * share], "You normalized columns (dim=0). Each sample, a row, has length one; and the test set's own columns are a look at it."),
+            "euclidean": ([1.0, 7 * share], "Neighbors were found by Euclidean distance of rows that were not normalized. Use the cosine."),
             "farthest": ([1.0, 5 * share], "These are the farthest neighbors: with a cosine, high is near."),
-            "largest_k": ([5.0, 8 * share], "The last k was taken. The one with the best leave-one-out accuracy on the training set was asked."),
+            "largest_k": ([5.0, 7 * share], "The last k was taken. The one with the best leave-one-out accuracy on the training set was asked."),
             "percent": ([3.0, 700 * share], "Give the accuracy as a share between 0 and 1."),
             "count": ([3.0, 7.0], "You counted the right answers; the accuracy is their share."),
         },
@@ -1353,26 +1335,22 @@ with check("06.knn_accuracy") as c:
 ### BEGIN HIDDEN TESTS
 with check("06.knn_accuracy") as c:
     generator = torch.Generator().manual_seed(4)
-    train_y, test_y = torch.arange(60) % 3 + 4, torch.arange(21) % 3 + 4  # labels need not begin at 0
+    train_y, test_y = torch.arange(30) % 3 + 4, torch.arange(6) % 3 + 4  # labels need not begin at 0
     places = 2.5 * torch.randn(10, 6, generator=generator)
-    train_x = places[train_y] + torch.randn(60, 6, generator=generator) + 5
-    test_x = places[test_y] + torch.randn(21, 6, generator=generator) + 5
+    train_x, test_x = (places[label] + torch.randn(len(label), 6, generator=generator) + 5 for label in (train_y, test_y))
     with c.unchanged(train_x, train_y, test_x, test_y):
-        found = knn_accuracy(train_x, train_y, test_x, test_y, ks=(9, 3, 1, 15))
-    alone = [knn_accuracy(train_x, train_y, test_x[i : i + 1], test_y[i : i + 1], ks=(9, 3, 1, 15)) for i in range(21)]
+        found = knn_accuracy(train_x, train_y, test_x, test_y, ks=(7, 3, 1))
+    alone = [knn_accuracy(train_x, train_y, test_x[i : i + 1], test_y[i : i + 1], ks=(7, 3, 1)) for i in range(6)]
     c.that(all(one["k"] == found["k"] for one in alone), "k_from_test", "k depends on which test samples there are.")
-    c.expect(float(np.mean([one["accuracy"] for one in alone])), float(found["accuracy"]),
-             what="The mean accuracy of the test samples, each judged alone,",
-             mistakes={} if found["accuracy"] > 0.5 else None)
-    c.that(found["accuracy"] > 0.8, "does_not_classify", f"Three well separated classes come out with an accuracy of {found['accuracy']:.2f}. Are the labels those of the training "
-                                                         "samples, and counted as labels (they need not begin at 0)?")
-    moved = knn_accuracy(train_x + 100, train_y, test_x + 100, test_y, ks=(1, 3, 9, 15))
-    c.that(moved["k"] == found["k"], "order_of_ks", "With `ks` in another order k is another one, or a shift of all features changes it.")
+    c.that(found["accuracy"] > 0.8, "does_not_classify", f"Three well separated classes come out with an accuracy of {found['accuracy']:.2f}. Are the labels "
+                                                         "counted as labels (they need not begin at 0, and 4 and 6 have no mean of 5)?")
+    c.expect(float(np.mean([one["accuracy"] for one in alone])), float(found["accuracy"]), tol=1e-4,
+             what="The mean accuracy of the test samples, each judged alone,")
     # Three pairs on a circle: every k is right for every sample, so the smallest wins.
     angle = torch.tensor([0.0, 0.1, 0.2, 2.1, 2.2, 2.3, 4.2, 4.3, 4.4])
     circle, label = torch.stack([angle.cos(), angle.sin()], 1), torch.arange(9) // 3
     c.that(knn_accuracy(circle, label, circle, label, ks=(2, 1))["k"] == 1, "tie_of_ks", "Where several k are equally good, take the smallest, in whatever order they come.")
-    # Alternating labels on a circle: the nearest other sample is always of the other class, the sample itself is not.
+    # Alternating labels on a circle: the nearest other sample is of the other class, the sample itself is not.
     angle = torch.arange(12) * 2 * math.pi / 12 + torch.tensor([0.0, 0.02] * 6)
     ring, label = torch.stack([angle.cos(), angle.sin()], 1), torch.arange(12) % 2
     copied = knn_accuracy(ring, label, ring, label, ks=(1,))["accuracy"]

@@ -107,6 +107,13 @@
 #-    return (F.normalize(z1, dim=1) - F.normalize(z2, dim=1)).square().sum(1).mean()
 #+    return (F.normalize(z1, dim=1) - F.normalize(z2, dim=1)).detach().square().sum(1).mean()
 
+# %% wrong input_changed
+#-    return (F.normalize(z1, dim=1) - F.normalize(z2, dim=1)).square().sum(1).mean()
+#+    z1 /= z1.norm(dim=1, keepdim=True)
+#+    z2 /= z2.norm(dim=1, keepdim=True)
+#+    return (z1 - z2).square().sum(1).mean()
+
+
 # %% right by cosines
 def alignment(z1, z2):
     return 2 - 2 * F.cosine_similarity(z1, z2, dim=1).mean()

@@ -142,6 +142,13 @@ def ema_update(key_model, query_model, m):
             key.data = m * key.data + (1 - m) * query.data
 
 
+# %% wrong not_copied_at_zero (0 taken for "not given")
+# says: With m = 0
+#-    with torch.no_grad():
+#+    m = m or 0.999
+#+    with torch.no_grad():
+
+
 # %% right data
 def ema_update(key_model, query_model, m):
     for key, query in zip(key_model.parameters(), query_model.parameters()):

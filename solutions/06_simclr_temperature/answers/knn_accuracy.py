@@ -69,19 +69,18 @@ def knn_accuracy(train_x, train_y, test_x, test_y, ks=(1, 3, 5)):
 #-    return {"k": k, "accuracy": accuracy(test @ train.T, test_y, k)}
 #+    return accuracy(test @ train.T, test_y, k)
 
-# %% wrong not_among_ks (the position)
+# %% wrong not_among_ks (one more, to skip the sample itself)
 # says: k should be one of
-#-    k = max(sorted(ks), key=lambda k: accuracy(others, train_y, k))
-#+    best = int(np.argmax([accuracy(others, train_y, k) for k in sorted(ks)]))
 #-    return {"k": k, "accuracy": accuracy(test @ train.T, test_y, k)}
-#+    return {"k": best, "accuracy": accuracy(test @ train.T, test_y, sorted(ks)[best])}
+#+    return {"k": k + 1, "accuracy": accuracy(test @ train.T, test_y, k)}
 
 # %% wrong different (accuracy on the training set)
 # says: is off
 #-    return {"k": k, "accuracy": accuracy(test @ train.T, test_y, k)}
 #+    return {"k": k, "accuracy": accuracy(others, train_y, k)}
 
-# %% wrong different (scaled by column: another similarity)
+# %% wrong normalized_by_column
+# says: dim=0
 #-    train, test = F.normalize(train_x - center, dim=1), F.normalize(test_x - center, dim=1)
 #+    train, test = F.normalize(train_x - center, dim=0), F.normalize(test_x - center, dim=0)
 

@@ -117,7 +117,7 @@ def moco_loss(q, k, queue, tau):
     return -torch.log(positive / (positive + negative.sum(1))).mean()
 
 
-# %% wrong raises_RuntimeError (q times k as a matrix, without the transpose)
+# %% wrong raises_IndexError (the positives stay a vector)
 #-    logits = torch.cat([(q * k).sum(1, keepdim=True), q @ queue.T], dim=1) / tau
 #+    logits = torch.cat([(q * k).sum(1), q @ queue.T], dim=1) / tau
 

@@ -100,7 +100,7 @@ def negative_weights(z1, z2, tau):
 #-    logits = (z @ z.T / tau).masked_fill(itself, -torch.inf)
 #+    logits = (z @ z.T * tau).masked_fill(itself, -torch.inf)
 
-# %% wrong different (not normalized)
+# %% wrong not_normalized
 #-    z = F.normalize(torch.cat([z1, z2]), dim=1)
 #+    z = torch.cat([z1, z2])
 
@@ -144,6 +144,13 @@ def negative_weights(z1, z2, tau):
 #+    n = len(z) - 2
 #+    q = among_negatives[~(itself | itself.roll(len(z1), 0))].view(-1, n)
 #+    return logits.softmax(1), torch.exp(-(q * q.log()).sum(1))
+
+# %% wrong input_changed (normalizes in place)
+#-    z = F.normalize(torch.cat([z1, z2]), dim=1)
+#+    z1 /= z1.norm(dim=1, keepdim=True)
+#+    z2 /= z2.norm(dim=1, keepdim=True)
+#+    z = F.normalize(torch.cat([z1, z2]), dim=1)
+
 
 # %% right logsumexp identity (H = log Z - mean logit)
 def negative_weights(z1, z2, tau):

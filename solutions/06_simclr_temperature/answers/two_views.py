@@ -151,6 +151,14 @@ def two_views(batch, transform):
     return tuple(views)
 
 
+# %% wrong input_changed (one view written over the batch)
+def two_views(batch, transform):
+    second = torch.stack([transform(image.clone()) for image in batch])
+    for i in range(len(batch)):
+        batch[i] = transform(batch[i].clone())
+    return batch, second
+
+
 # %% right one loop
 def two_views(batch, transform):
     first, second = [], []
