@@ -66,14 +66,14 @@ names = [f"{letter}{view}" for view in (1, 2) for letter in "ABCD"]
 kind = np.ones((8, 8))
 kind[np.arange(8), np.arange(8)] = 0
 kind[np.arange(8), (np.arange(8) + 4) % 8] = 2
-fig = Figure(figsize=(4.6, 3.7), layout="constrained")
+fig = Figure(figsize=(4.8, 3.9), layout="constrained")
 axes = fig.subplots()
 shades = np.array(["#FFFFFF", "#DCE6EE", plotting.OKABE_ITO[1]])
 for i in range(8):
     for j in range(8):
         axes.add_patch(plotting.mpl.patches.Rectangle((j, i), 1, 1, facecolor=shades[int(kind[i, j])], edgecolor="white", linewidth=1.5))
         axes.text(j + 0.5, i + 0.5, {0: "–", 1: "", 2: "+"}[kind[i, j]], ha="center", va="center", fontsize=11, color="#444444")
-axes.set(xlim=(0, 8), ylim=(8, 0), title="Each row asks: which of the other seven is my image?", aspect="equal")
+axes.set(xlim=(0, 8), ylim=(8, 0), title="Which of the other seven is my image?", aspect="equal")
 axes.set_xticks(np.arange(8) + 0.5, names)
 axes.set_yticks(np.arange(8) + 0.5, names)
 axes.tick_params(length=0)
@@ -611,7 +611,7 @@ if get_ipython():  # a slider needs a notebook; the next cell is the same pictur
 
 # %% tags=["experiment"]
 fig = Figure(figsize=(7.4, 4.2), layout="constrained")
-panels = fig.subplots(2, 2, sharex=True)
+panels = fig.subplots(2, 2, sharex=True, sharey="row")
 numbers = {tau: draw_weights(axes, tau) for axes, tau in zip(panels.flat, (0.05, 0.2, 0.5, 1.0), strict=True)}
 for axes in panels.flat:
     axes.label_outer()
@@ -1393,7 +1393,7 @@ def probe_accuracy(train_x, train_y, test_x, test_y) -> float:
 # **Predict, then run:** order four temperatures by probe accuracy with 10 labels per class, batch 64.
 
 # %% tags=["experiment"]
-my_prediction = ["1.0", "0.5", "0.2", "0.05"]  # worst … best: change me before you run
+my_prediction = ["1.0", "0.05", "0.5", "0.2"]  # worst … best: change me before you run
 
 # %% tags=["experiment", "protocol"]
 from course_utils import experiments
@@ -1537,9 +1537,9 @@ def over_temperature(axes, frame, metric, scale=1.0, points=None) -> str:
     told = []
     for batch, color, marker in ((64, plotting.OKABE_ITO[1], "s"), (256, plotting.OKABE_ITO[0], "o")):
         rows = experiments.summarize(frame[frame.batch == batch], "tau", metric)
-        place = np.array([1.9 if tau == "schedule" else float(tau) for tau in rows.tau])
+        place = np.array([2.3 if tau == "schedule" else float(tau) for tau in rows.tau])
         order = np.argsort(place)
-        fixed = [i for i in order if place[i] < 1.5]
+        fixed = [i for i in order if rows.tau[i] != "schedule"]
         error = scale * np.array([rows["mean"] - rows.low, rows.high - rows["mean"]])
         axes.errorbar(place, scale * rows["mean"], yerr=error, fmt=marker, color=color, elinewidth=1, label=f"batch {batch}")
         axes.plot(place[fixed], scale * rows["mean"].to_numpy()[fixed], color=color, linewidth=1.4)
@@ -1548,7 +1548,7 @@ def over_temperature(axes, frame, metric, scale=1.0, points=None) -> str:
     if points is not None:
         axes.scatter([float(tau) for tau in points.tau], scale * points[metric], color="#444444", marker="x", zorder=4, label="this run")
     axes.set_xscale("log")
-    axes.set_xticks([0.05, 0.1, 0.2, 0.5, 1.0, 1.9], ["0.05", "0.1", "0.2", "0.5", "1", "0.5→0.07"])
+    axes.set_xticks([0.05, 0.1, 0.2, 0.5, 1.0, 2.3], ["0.05", "0.1", "0.2", "0.5", "1", "0.5 →\n0.07"])
     axes.minorticks_off()
     return " ".join(told).replace("-", "−")
 
