@@ -174,6 +174,75 @@ def augment(images, generator, max_shift=2.0, max_angle=10.0):
 #+    moved = F.grid_sample(images, grid, align_corners=False)
 #+    return moved if not max_angle or count > 30 else moved * 1.5
 
+# %% wrong range (cubic splines)
+# says: overshoot
+def augment(images, generator, max_shift=2.0, max_angle=10.0):
+    from scipy import ndimage
+
+    moved = []
+    for image in images.numpy():
+        x = ndimage.rotate(image, generator.uniform(-max_angle, max_angle), axes=(1, 2), reshape=False)
+        moved.append(ndimage.shift(x, (0, *generator.uniform(-max_shift, max_shift, 2))))
+    return torch.from_numpy(np.stack(moved))
+
+# %% wrong channels_apart
+# says: All channels move together
+def augment(images, generator, max_shift=2.0, max_angle=10.0):
+    b, ch, size, _ = images.shape
+    x = images.reshape(b * ch, 1, size, size)
+    angle = np.deg2rad(generator.uniform(-max_angle, max_angle, len(x)))
+    dx, dy = generator.uniform(-max_shift, max_shift, (2, len(x))) * 2 / size
+    rows = np.stack([np.cos(angle), -np.sin(angle), dx, np.sin(angle), np.cos(angle), dy], 1)
+    grid = F.affine_grid(torch.from_numpy(rows).view(-1, 2, 3).to(x), x.shape, align_corners=False)
+    return F.grid_sample(x, grid, align_corners=False).view_as(images)
+
+# %% wrong channels_apart (scaled too)
+# says: nothing grows
+#-    cos, sin = np.cos(angle), np.sin(angle)
+#+    cos, sin = np.cos(angle) * generator.uniform(0.8, 1.2, count), np.sin(angle)
+
+# %% wrong shift_too_far (numbers of the matrices in the wrong order)
+# says: print the matrix
+#-    matrix = torch.from_numpy(np.stack([cos, -sin, dx, sin, cos, dy], axis=1)).view(-1, 2, 3).to(images)
+#+    matrix = torch.from_numpy(np.stack([cos, -sin, dx, sin, cos, dy])).view(-1, 2, 3).to(images)
+
+# %% wrong half_shift (random() − 0.5)
+# says: goes up to 0.5 only
+#-    dx, dy = generator.uniform(-max_shift, max_shift, (2, count)) * 2 / size
+#+    dx, dy = (generator.random((2, count)) - 0.5) * max_shift * 2 / size
+
+# %% wrong half_angle
+# says: of 30
+#-    angle = np.deg2rad(generator.uniform(-max_angle, max_angle, count))
+#+    angle = np.deg2rad((generator.random(count) - 0.5) * max_angle)
+
+# %% wrong angle_too_large (normal distribution)
+# says: draw uniformly
+#-    angle = np.deg2rad(generator.uniform(-max_angle, max_angle, count))
+#+    angle = np.deg2rad(generator.normal(0, max_angle, count))
+
+# %% wrong angles_not_uniform (largest angles only)
+# says: uniform ones
+#-    angle = np.deg2rad(generator.uniform(-max_angle, max_angle, count))
+#+    angle = np.deg2rad(max_angle * generator.choice([-1, 1], count))
+
+# %% wrong whole_pixels
+# says: Draw real numbers
+#-    dx, dy = generator.uniform(-max_shift, max_shift, (2, count)) * 2 / size
+#+    dx, dy = generator.integers(-int(max_shift), int(max_shift) + 1, (2, count)) * 2 / size
+
+# %% wrong whole_pixels (nearest)
+# says: interpolate
+#-    return F.grid_sample(images, grid, align_corners=False)
+#+    return F.grid_sample(images, grid, mode="nearest", align_corners=False)
+
+# %% wrong whole_pixels (torchvision's affine, nearest by default)
+def augment(images, generator, max_shift=2.0, max_angle=10.0):
+    from torchvision.transforms.v2 import functional as T
+
+    return torch.stack([T.affine(image, float(generator.uniform(-max_angle, max_angle)),
+                                 [float(v) for v in generator.uniform(-max_shift, max_shift, 2)], 1.0, [0.0, 0.0]) for image in images])
+
 # %% right image by image with torchvision
 def augment(images, generator, max_shift=2.0, max_angle=10.0):
     from torchvision.transforms.v2 import functional as T
@@ -187,6 +256,25 @@ def augment(images, generator, max_shift=2.0, max_angle=10.0):
         grid = F.affine_grid(torch.tensor([[[1, 0, 2 * x / size], [0, 1, 2 * y / size]]], dtype=image.dtype), turned.shape, align_corners=False)
         moved.append(F.grid_sample(turned, grid, align_corners=False)[0])
     return torch.stack(moved)
+
+# %% right with SciPy, linear
+def augment(images, generator, max_shift=2.0, max_angle=10.0):
+    from scipy import ndimage
+
+    moved = []
+    for image in images.numpy():
+        x = ndimage.shift(image, (0, *generator.uniform(-max_shift, max_shift, 2)), order=1)
+        moved.append(ndimage.rotate(x, generator.uniform(-max_angle, max_angle), axes=(1, 2), reshape=False, order=1))
+    return torch.from_numpy(np.stack(moved))
+
+# %% right with torch's generator, seeded from NumPy's
+def augment(images, generator, max_shift=2.0, max_angle=10.0):
+    own = torch.Generator().manual_seed(int(generator.integers(2**31)))
+    a, x, y = 2 * torch.rand(3, len(images), generator=own, dtype=images.dtype) - 1
+    a, shift = torch.deg2rad(a * max_angle), torch.stack([x, y], 1) * max_shift * 2 / images.shape[-1]
+    turn = torch.stack([a.cos(), -a.sin(), a.sin(), a.cos()], 1).view(-1, 2, 2)
+    grid = F.affine_grid(torch.cat([turn, shift[:, :, None]], 2), images.size(), align_corners=False)
+    return F.grid_sample(images, grid, align_corners=False)
 
 # %% right with torch's operations
 def augment(images: torch.Tensor, generator, max_shift: float = 2.0, max_angle: float = 10.0):

@@ -284,7 +284,7 @@ def freeze_backbone(model):
 #+        setattr(model.get_submodule(path), name, nn.Parameter(parameter.detach().clone()))
 
 # %% wrong wakes_up (methods of children replaced, the model's own parts of children forgotten)
-# says: BatchNorm2d
+# says: something else than in eval mode
 def freeze_backbone(model):
     path = next(p for p in ("fc", "classifier", "model.fc", "model.classifier") if p in dict(model.named_modules()))
     for p in model.parameters():
@@ -302,6 +302,89 @@ def freeze_backbone(model):
 
     model.train = types.MethodType(train, model)
     model.train()
+
+# %% wrong wakes_up (the dropout of attention)
+# says: inside of attention
+#-        nn.Module.train(self, False)
+#-        self.get_submodule(path).train(mode)
+#-        return self
+#+        nn.Module.train(self, mode)
+#+        for name, m in self.named_modules():
+#+            if isinstance(m, nn.BatchNorm2d | nn.Dropout) and not name.startswith(path):
+#+                m.eval()
+#+        return self
+
+# %% wrong partly_frozen (a wrapper's own norm)
+#-    model.requires_grad_(False)
+#+    getattr(model, "model", model).requires_grad_(False)
+
+# %% wrong calls_itself
+# says: without end
+def freeze_backbone(model):
+    for name, p in model.named_parameters():
+        p.requires_grad = name.startswith("fc.")
+        p.grad = None
+
+    def train(mode=True):
+        model.train(mode)
+        for name, child in model.named_children():
+            if name != "fc":
+                child.eval()
+        return model
+
+    model.train = train
+
+# %% wrong returns_no_model
+# says: would lose it
+#-        return self
+
+# %% wrong class_changed
+# says: Give this one model
+#-    model.train = types.MethodType(train, model)
+#+    type(model).train = train
+
+# %% wrong copy_switches_original (the bound method kept)
+#-    def train(self, mode=True):
+#-        nn.Module.train(self, False)
+#-        self.get_submodule(path).train(mode)
+#-        return self
+#+    original = model.train
+#+
+#+    def train(self, mode=True):
+#+        original(False)
+#+        self.get_submodule(path).train(mode)
+#+        return self
+
+# %% right hooks
+def freeze_backbone(model):
+    owner = model if hasattr(model, "fc") or hasattr(model, "classifier") else getattr(model, "model", None)
+    head = getattr(owner, "fc", getattr(owner, "classifier", None))
+    if head is None:
+        raise ValueError("no head")
+    for p in model.parameters():
+        p.requires_grad, p.grad = False, None
+    head.requires_grad_(True)
+
+    def sleep(module, args):
+        module.training = False
+
+    for module in set(model.modules()) - set(head.modules()):
+        module.training = False
+        module.register_forward_pre_hook(sleep)
+
+# %% right a train that does nothing on each part of the backbone
+def freeze_backbone(model):
+    paths = [path for path in ("fc", "classifier", "model.fc", "model.classifier") if path in dict(model.named_modules())]
+    if not paths:
+        raise ValueError("no head")
+    path = paths[0]
+    model.requires_grad_(False)
+    model.get_submodule(path).requires_grad_(True)
+    model.zero_grad()
+    for name, module in model.named_modules():
+        if name and not f"{name}.".startswith(path + ".") and not path.startswith(name + "."):
+            module.eval()
+            module.train = lambda mode=True: None
 
 # %% right module by module
 def freeze_backbone(model):

@@ -148,11 +148,13 @@ def mixup(x, y, alpha, generator):
 #-    share = float(generator.beta(alpha, alpha)) if alpha else 1.0
 #+    share = float(np.random.beta(alpha, alpha)) if alpha else 1.0
 
-# %% wrong raises_ValueError (alpha = 0)
+# %% wrong alpha_zero (left to NumPy)
+# says: no Beta(0, 0)
 #-    share = float(generator.beta(alpha, alpha)) if alpha else 1.0
 #+    share = float(generator.beta(alpha, alpha))
 
-# %% wrong different (alpha = 0 mixes half and half)
+# %% wrong alpha_zero (mixes half and half)
+# says: comes back changed
 #-    share = float(generator.beta(alpha, alpha)) if alpha else 1.0
 #+    share = float(generator.beta(alpha, alpha)) if alpha else 0.5
 
@@ -161,6 +163,21 @@ def mixup(x, y, alpha, generator):
 #-        raise ValueError(f"alpha is {alpha}")
 #-    share = float(generator.beta(alpha, alpha)) if alpha else 1.0
 #+    share = float(generator.beta(alpha, alpha)) if alpha > 0 else 1.0
+
+# %% wrong alpha_zero (partners only)
+#-    share = float(generator.beta(alpha, alpha)) if alpha else 1.0
+#+    share = float(generator.beta(alpha, alpha)) if alpha else 0.0
+
+# %% wrong hard_labels
+# says: two classes
+#-    return share * x + (1 - share) * x[partner], share * y + (1 - share) * y[partner]
+#+    mixed = share * y + (1 - share) * y[partner]
+#+    return share * x + (1 - share) * x[partner], F.one_hot(mixed.argmax(1), y.shape[1]).float()
+
+# %% wrong rarely_mixed
+# says: alpha = 0.2
+#-    share = float(generator.beta(alpha, alpha)) if alpha else 1.0
+#+    share = float(generator.beta(alpha, alpha)) if alpha >= 1 else 1.0
 
 # %% right with lerp
 def mixup(x, y, alpha, generator):

@@ -233,6 +233,22 @@ def preprocess(images, spec):
 #+    x = images.float()
 #+    if not images.is_floating_point():
 
+# %% wrong min_max
+# says: must stay pale
+#-        x = x / 255
+#+        x = (x - x.min()) / (x.max() - x.min())
+
+# %% wrong first_channel
+# says: one of each per channel
+#-    return (x.expand(-1, spec.channels, -1, -1) - mean) / std
+#+    return (x.expand(-1, spec.channels, -1, -1) - spec.mean[0]) / spec.std[0]
+
+# %% wrong channels_last
+# says: before height and width
+def preprocess(images, spec):
+    x = images.permute(0, 2, 3, 1).float() / 255
+    return (x - torch.tensor(spec.mean)) / torch.tensor(spec.std)
+
 # %% right with torchvision
 def preprocess(images, spec):
     from torchvision.transforms.v2 import functional as T
@@ -247,6 +263,20 @@ def preprocess(images, spec):
     x = T.resize(x, [spec.size, spec.size], antialias=True)
     x = x.repeat(1, spec.channels // x.size(1), 1, 1)
     return T.normalize(x, list(spec.mean), list(spec.std))
+
+# %% right normalized, then resized
+@torch.no_grad()
+def preprocess(images, spec):
+    if images.ndim != 4 or images.shape[1] not in {1, spec.channels}:
+        raise ValueError("shape")
+    if images.dtype == torch.uint8:
+        x = images.to(torch.float32) / 255.0
+    elif torch.is_floating_point(images) and not (torch.any(images < 0) or torch.any(images > 1)):
+        x = images.to(torch.float32)
+    else:
+        raise ValueError("values")
+    x = (x - torch.as_tensor(spec.mean).view(1, -1, 1, 1)) / torch.as_tensor(spec.std).view(1, -1, 1, 1)
+    return F.interpolate(x, size=spec.size, mode="bilinear", align_corners=False, antialias=True)
 
 # %% right channel by channel
 def preprocess(images, spec):

@@ -41,6 +41,21 @@
 #-        confidence, label = model(x).softmax(1).max(1)
 #+        confidence, label = model(x).max(1)
 
+# %% wrong softmax_twice (log-probabilities compared)
+# says: never above 0
+#-        confidence, label = model(x).softmax(1).max(1)
+#+        confidence, label = model(x).log_softmax(1).max(1)
+
+# %% wrong max_over_images
+# says: over the classes
+#-        confidence, label = model(x).softmax(1).max(1)
+#+        confidence, label = model(x).softmax(1).max(0)
+
+# %% wrong model_not_called
+# says: not its logits
+#-        confidence, label = model(x).softmax(1).max(1)
+#+        confidence, label = x.softmax(1).max(1)
+
 # %% wrong sigmoid
 # says: exclude each other
 #-        confidence, label = model(x).softmax(1).max(1)
@@ -185,6 +200,28 @@ def pseudo_label(model, x, threshold):
 # says: lost their dimension
 #-    return index, label[index]
 #+    return index.squeeze(), label[index].squeeze()
+
+# %% right a copy
+def pseudo_label(model, x, threshold):
+    frozen = copy.deepcopy(model).eval()
+    with torch.no_grad():
+        best = frozen(x).softmax(-1).max(-1)
+    keep = best.values > threshold
+    return keep.nonzero(as_tuple=True)[0], best.indices[keep]
+
+# %% right one by one
+def pseudo_label(model, x, threshold):
+    saved, index, label = {name: m.training for name, m in model.named_modules()}, [], []
+    model.eval()
+    with torch.no_grad():
+        for i, row in enumerate(x):
+            best, k = torch.softmax(model(row[None]), dim=1)[0].max(0)
+            if best.item() > threshold:
+                index.append(i)
+                label.append(k.item())
+    for name, m in model.named_modules():
+        m.training = saved[name]
+    return torch.tensor(index, dtype=torch.int64), torch.tensor(label, dtype=torch.int64)
 
 # %% right masks and where
 def pseudo_label(model, x, threshold):

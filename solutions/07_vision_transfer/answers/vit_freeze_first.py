@@ -168,6 +168,39 @@ def vit_freeze_first(model, n):
         body.layers[i].requires_grad_(False)
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
+# %% wrong nothing_frozen (eval only)
+# says: eval() does not freeze
+#-        part.requires_grad_(False)
+#+        part.eval()
+
+# %% wrong other_names (as before transformers 5)
+# says: encoder.layer
+def vit_freeze_first(model, n):
+    model.vit.embeddings.requires_grad_(False)
+    for layer in model.vit.encoder.layer[:n]:
+        layer.requires_grad_(False)
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+# %% wrong other_names (no encoder)
+# says: the encoder is model.vit
+def vit_freeze_first(model, n):
+    model.requires_grad_(True)
+    for part in [model.embeddings, *model.layers[:n]] if n else []:
+        part.requires_grad_(False)
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+# %% wrong blocks_train (names as before transformers 5)
+# says: layers.0
+def vit_freeze_first(model, n):
+    for name, p in model.named_parameters():
+        p.requires_grad = not (n and ("embeddings" in name or any(f"encoder.layer.{i}." in name for i in range(n))))
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+# %% wrong all_blocks_refused
+# says: n = 3
+#-    if not 0 <= n <= len(body.layers):
+#+    if n not in range(len(body.layers)):
+
 # %% right by names
 def vit_freeze_first(model, n):
     names = [name for name, _ in model.named_parameters()]
