@@ -91,16 +91,17 @@ plotting.show(
 # shape of a digit) and what tells images apart, and drop what the random transform changes (position, slant, noise). So
 # the transforms decide what is learned: whatever they vary, the network learns to ignore.
 #
-# **Where the network is cut.** A backbone gives features $h$, a small head on top gives $z$, and the loss sees $z$ only.
-# After pretraining the head is thrown away: it has learned to drop what the loss wants dropped, $h$ still has it [1].
+# **Where the network is cut.** A backbone gives features $h$, a small head on top gives $z$, and the loss sees $z$
+# only. After pretraining the head is thrown away: it has learned to drop what the loss wants dropped, $h$ still has it
+# [1].
 
 # %% [markdown]
 # ## 1 · Two views
 #
 # ### Exercise 1 · `two_views`
 #
-# Everything the network will learn to ignore comes in here. Each image must get **its own** two random draws; if a batch
-# shares one draw, the draw itself gives the game away.
+# Everything the network will learn to ignore comes in here. Each image must get **its own** two random draws; if a
+# batch shares one draw, the draw itself gives the game away.
 #
 # `two_views(batch, transform) -> (view1, view2)`
 #
@@ -246,13 +247,13 @@ plotting.show(fig, "Three rows of nine handwritten digits: the images, and two v
 # $$L = \frac{1}{2B} \sum_{i=1}^{2B} -\log \frac{e^{s_{i\,p(i)} / τ}}{\sum_{k ≠ i} e^{s_{ik} / τ}}$$
 #
 # A cross entropy with 2B − 1 classes for each of 2B rows. Copies of it differ in four places: the term k = i (left
-# out), the positive (it *is* in the denominator), the views of the same side (they are negatives too), and the rows (all
-# 2B of them ask).
+# out), the positive (it *is* in the denominator), the views of the same side (they are negatives too), and the rows
+# (all 2B of them ask).
 #
 # ### Exercise 2 · `nt_xent`
 #
-# The heart of the lesson. The loss is easy to write so that it runs and falls, and hard to write so that it is this one:
-# for identical vectors it must be log(2B − 1), and the check names most of the values you may get instead.
+# The heart of the lesson. The loss is easy to write so that it runs and falls, and hard to write so that it is this
+# one: for identical vectors it must be log(2B − 1), and the check names most of the values you may get instead.
 #
 # `nt_xent(z1, z2, tau) -> Tensor` (a scalar with gradient)
 #
@@ -264,18 +265,19 @@ plotting.show(fig, "Three rows of nine handwritten digits: the images, and two v
 #
 # <details><summary>Hint 1</summary>
 #
-# Stack the views to (2B, D), and all similarities are one matrix product. It is (2B, 2B); which column is right in row i?
+# Stack the views to (2B, D), and all similarities are one matrix product. It is (2B, 2B); which column is right in row
+# i?
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# `F.cross_entropy` takes logits and the index of the right column, is a mean over rows, and subtracts the maximum before
-# it takes an exponential. To leave out a term of a softmax, set its logit to −∞, not to 0 (e⁰ is 1) and not to −1e9
-# (no float16).
+# `F.cross_entropy` takes logits and the index of the right column, is a mean over rows, and subtracts the maximum
+# before it takes an exponential. To leave out a term of a softmax, set its logit to −∞, not to 0 (e⁰ is 1) and not to
+# −1e9 (no float16).
 # </details>
 # <details><summary>Hint 3</summary>
 #
-# The right column of row i is i + B for the first B rows and i − B for the others: `torch.arange(2 * B).roll(B)`. For half
-# precision turn the vectors into float32 before the product.
+# The right column of row i is i + B for the first B rows and i − B for the others: `torch.arange(2 * B).roll(B)`. For
+# half precision turn the vectors into float32 before the product.
 # </details>
 
 # %% nbgrader={"grade": false, "grade_id": "nt_xent", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -413,12 +415,13 @@ with check("06.nt_xent") as c:
 #
 # $$\frac{∂L_i}{∂s_{ij}} = \frac{1}{τ} \left( p_{ij} - [j = p(i)] \right), \qquad p_{ij} = \frac{e^{s_{ij}/τ}}{\sum_{k≠i} e^{s_{ik}/τ}}.$$
 #
-# τ appears twice. In front it scales the **whole** gradient, and with random vectors that is all it does: from τ = 1 to τ =
-# 0.07 a factor of 14, which Adam divides out again. In $p_{ij}$ it decides **which** negatives are pushed: a hot softmax
-# spreads its weight over all of them, a cold one puts it on the few that are most similar, the *hard* negatives [4].
+# τ appears twice. In front it scales the **whole** gradient, and with random vectors that is all it does: from τ = 1 to
+# τ = 0.07 a factor of 14, which Adam divides out again. In $p_{ij}$ it decides **which** negatives are pushed: a hot
+# softmax spreads its weight over all of them, a cold one puts it on the few that are most similar, the *hard* negatives
+# [4].
 #
-# Hard is not always good. The most similar picture of another 3 is a 3. Cold temperatures push those apart too; Wang and
-# Liu call it the uniformity-tolerance dilemma [4].
+# Hard is not always good. The most similar picture of another 3 is a 3. Cold temperatures push those apart too; Wang
+# and Liu call it the uniformity-tolerance dilemma [4].
 #
 # ### Exercise 3 · `negative_weights`
 #
@@ -428,9 +431,9 @@ with check("06.nt_xent") as c:
 #
 # - `weights` (2B, 2B) are the $p_{ij}$, rows and columns ordered as in the loss (first all first views). Zero on the
 #   diagonal; the positive is one of them; each row adds up to 1. For identical vectors all are 1/(2B − 1).
-# - `effective` (2B,): the **effective number of negatives** of each row, $e^H$ with $H = -\sum_j q_{ij} \log q_{ij}$ (natural
-#   log). Here $q$ is the share of each of the 2B − 2 negatives among the negatives, so it adds up to 1 without the positive.
-#   2B − 2 if all count alike, 1 if only one counts. B is at least 2.
+# - `effective` (2B,): the **effective number of negatives** of each row, $e^H$ with $H = -\sum_j q_{ij} \log q_{ij}$
+#   (natural log). Here $q$ is the share of each of the 2B − 2 negatives among the negatives, so it adds up to 1 without
+#   the positive. 2B − 2 if all count alike, 1 if only one counts. B is at least 2.
 # - Right for τ = 0.01, too, where all negatives together may have a weight that float32 rounds to 0.
 #
 # **Difficulty ●●○ · Importance ●●○ · 10 minutes · 12 points**
@@ -568,8 +571,8 @@ with check("06.negative_weights") as c:
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# Try it. The matrix was recorded in one of the runs of section 7: the last batch of a network trained at τ = 0.2, all 32
-# views of 16 digits. Move the slider and watch one row: where does the weight of its 30 negatives go?
+# Try it. The matrix was recorded in one of the runs of section 7: the last batch of a network trained at τ = 0.2, all
+# 32 views of 16 digits. Move the slider and watch one row: where does the weight of its 30 negatives go?
 
 # %% tags=["experiment"]
 from IPython import get_ipython
@@ -624,8 +627,8 @@ plotting.show(fig, "Weights of one view's 30 negatives, most similar first, oran
 # Orange bars are the same digit, written by another hand: *false negatives*. The colder the softmax, the larger their
 # share of the push.
 #
-# And the factor 1/τ? Untrained vectors, 64 images, all in unrelated directions: the norm of the gradient, alone and times
-# τ.
+# And the factor 1/τ? Untrained vectors, 64 images, all in unrelated directions: the norm of the gradient, alone and
+# times τ.
 
 # %% tags=["experiment", "nbval-check-output"]
 rows = []
@@ -642,9 +645,9 @@ pd.DataFrame(rows).round(2)
 #
 # ## 4 · A schedule for τ
 #
-# If a hot loss sorts by groups and a cold one tells neighbors apart, why not one after the other? A half cosine from hot to
-# cold is a popular choice. Kukleva and others let τ swing up and down along a cosine for the whole training, on data with
-# many rare classes [5].
+# If a hot loss sorts by groups and a cold one tells neighbors apart, why not one after the other? A half cosine from
+# hot to cold is a popular choice. Kukleva and others let τ swing up and down along a cosine for the whole training, on
+# data with many rare classes [5].
 #
 # ### Exercise 4 · `tau_schedule`
 #
@@ -738,11 +741,11 @@ with check("06.tau_schedule") as c:
 # %% [markdown]
 # ## 5 · MoCo: negatives without a large batch
 #
-# In SimCLR the negatives are the batch. More of them need more memory. MoCo [2] takes them from a **queue** of keys that
-# earlier batches left behind. Keys of an old network are only useful if the network that makes them moves slowly. So there
-# are two: the *query* network is trained, the *key* network follows as a moving average and gets no gradient. He and others
-# found the momentum to matter a great deal: on ImageNet training failed without it, and reached 55.2, 57.8, 59.0 and 58.9 %
-# with m = 0.9, 0.99, 0.999 and 0.9999 ([2], their ablation of momentum).
+# In SimCLR the negatives are the batch. More of them need more memory. MoCo [2] takes them from a **queue** of keys
+# that earlier batches left behind. Keys of an old network are only useful if the network that makes them moves slowly.
+# So there are two: the *query* network is trained, the *key* network follows as a moving average and gets no gradient.
+# He and others found the momentum to matter a great deal: on ImageNet training failed without it, and reached 55.2,
+# 57.8, 59.0 and 58.9 % with m = 0.9, 0.99, 0.999 and 0.9999 ([2], their ablation of momentum).
 #
 # ### Exercise 5 · `KeyQueue`
 #
@@ -759,8 +762,8 @@ with check("06.tau_schedule") as c:
 #
 # <details><summary>Hint 1</summary>
 #
-# Two ways: keep one tensor and cut it to the last `size` rows after each push; or keep a store of `size` rows and a place
-# to write that wraps around.
+# Two ways: keep one tensor and cut it to the last `size` rows after each push; or keep a store of `size` rows and a
+# place to write that wraps around.
 # </details>
 # <details><summary>Hint 2</summary>
 #
@@ -1101,10 +1104,10 @@ with check("06.moco_loss") as c:
 # %% [markdown]
 # ### What the loss can know
 #
-# With K negatives drawn independently, log(K + 1) − L is a lower bound of the mutual information of the two views [6, 7].
-# It is log(K + 1), not log K: the positive is one of the K + 1 candidates. As L ≥ 0, the bound cannot pass log(K + 1),
-# however much the views share. Below, pairs of Gaussian vectors whose mutual information is known, and the best critic
-# there is:
+# With K negatives drawn independently, log(K + 1) − L is a lower bound of the mutual information of the two views [6,
+# 7]. It is log(K + 1), not log K: the positive is one of the K + 1 candidates. As L ≥ 0, the bound cannot pass log(K +
+# 1), however much the views share. Below, pairs of Gaussian vectors whose mutual information is known, and the best
+# critic there is:
 
 # %% tags=["experiment", "nbval-check-output"]
 dim, correlation = 8, 0.8
@@ -1115,7 +1118,7 @@ y = correlation * x + math.sqrt(1 - correlation**2) * rng.standard_normal(x.shap
 
 
 def log_ratio(x, y):
-    """log p(y | x) / p(y) up to nothing: the critic that makes the bound as tight as it gets."""
+    """log p(y | x) / p(y), the critic that makes the bound as tight as it gets."""
     spread = 1 - correlation**2
     return ((y**2).sum(-1) - ((y - correlation * x) ** 2).sum(-1) / spread) / 2 - dim / 2 * math.log(spread)
 
@@ -1130,16 +1133,16 @@ print(f"mutual information: {truth:.2f} nats")
 pd.DataFrame(rows).round(2)
 
 # %% [markdown]
-# So a small loss with few negatives is no sign of much learned, and losses of different K do not compare. Nor is a larger
-# bound a better representation [7, 3]: measure the representation itself.
+# So a small loss with few negatives is no sign of much learned, and losses of different K do not compare. Nor is a
+# larger bound a better representation [7, 3]: measure the representation itself.
 
 # %% [markdown]
 # ## 6 · Measuring a representation
 #
 # ### Exercise 8 · `alignment` and `uniformity`
 #
-# Two numbers that say what the loss made of the sphere [3]. Lower is better for both, and neither is enough: a network that
-# maps everything to one point is perfectly aligned.
+# Two numbers that say what the loss made of the sphere [3]. Lower is better for both, and neither is enough: a network
+# that maps everything to one point is perfectly aligned.
 #
 # $$\text{alignment} = \operatorname{mean}_i \lVert z^{(1)}_i - z^{(2)}_i \rVert^2 \qquad \text{uniformity} = \log \operatorname{mean}_{i<j} e^{-2 \lVert z_i - z_j \rVert^2}$$
 #
@@ -1244,16 +1247,18 @@ with check("06.alignment_uniformity") as c:
 # %% [markdown]
 # ### Exercise 9 · `knn_accuracy`, without a look at the test set
 #
-# Nearest neighbors judge features without training anything. But there is a k to choose and a center to subtract, and each is
-# a way for test data to leak into its own score.
+# Nearest neighbors judge features without training anything. But there is a k to choose and a center to subtract, and
+# each is a way for test data to leak into its own score.
 #
 # `knn_accuracy(train_x, train_y, test_x, test_y, ks=(1, 3, 5)) -> {"k": int, "accuracy": float}`
 #
-# - `*_x` are features (N, D), `*_y` labels (N,), tensors. Subtract the mean of the **training** features from both sets, then
-#   normalize each row; similar is a high cosine. (Features of a network often lie in a narrow cone; centering opens it.)
+# - `*_x` are features (N, D), `*_y` labels (N,), tensors. Subtract the mean of the **training** features from both
+#   sets, then normalize each row; similar is a high cosine. (Features of a network often lie in a narrow cone;
+#   centering opens it.)
 # - The vote: the most frequent label among the k nearest *training* samples (any of the tied labels, where votes tie).
-# - **k** is the one of `ks` with the best leave-one-out accuracy on the training set: each training sample is judged by the
-#   *others*. The smallest k where several are best. `ks` may come in any order; each k is below the number of samples.
+# - **k** is the one of `ks` with the best leave-one-out accuracy on the training set: each training sample is judged by
+#   the *others*. The smallest k where several are best. `ks` may come in any order; each k is below the number of
+#   samples.
 # - `accuracy`, 0 to 1, is that of the test set with this k. Nothing else may look at `test_x`, and nothing before it at
 #   `test_y`: a test sample gets the same answer whatever other test samples there are.
 #
@@ -1261,8 +1266,8 @@ with check("06.alignment_uniformity") as c:
 #
 # <details><summary>Hint 1</summary>
 #
-# Write the vote once, as a small function of similarities, labels and k; then call it for the training set with itself and
-# for the test set.
+# Write the vote once, as a small function of similarities, labels and k; then call it for the training set with itself
+# and for the test set.
 # </details>
 # <details><summary>Hint 2</summary>
 #
@@ -1271,8 +1276,8 @@ with check("06.alignment_uniformity") as c:
 # </details>
 # <details><summary>Hint 3</summary>
 #
-# `near = train_y[similarity.topk(k, dim=1).indices]` are the labels (N, k) of the neighbors, `near.mode(dim=1).values` the
-# vote. `max(sorted(ks), key=…)` returns the first, so the smallest, of equals.
+# `near = train_y[similarity.topk(k, dim=1).indices]` are the labels (N, k) of the neighbors, `near.mode(dim=1).values`
+# the vote. `max(sorted(ks), key=…)` returns the first, so the smallest, of equals.
 # </details>
 
 # %% nbgrader={"grade": false, "grade_id": "knn_accuracy", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -1360,9 +1365,9 @@ with check("06.knn_accuracy") as c:
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# **The linear probe beside it.** The usual score of pretrained features is a linear classifier on them [1]. The same rule
-# holds: the scaler is fitted on the labeled samples, and so is the strength of the penalty, by cross-validation among them.
-# Your functions and this one judge everything below.
+# **The linear probe beside it.** The usual score of pretrained features is a linear classifier on them [1]. The same
+# rule holds: the scaler is fitted on the labeled samples, and so is the strength of the penalty, by cross-validation
+# among them. Your functions and this one judge everything below.
 
 # %% tags=["experiment", "protocol"]
 def probe_accuracy(train_x, train_y, test_x, test_y) -> float:
@@ -1376,19 +1381,21 @@ def probe_accuracy(train_x, train_y, test_x, test_y) -> float:
 # %% [markdown]
 # ## 7 · The experiment: temperature × batch size at equal updates
 #
-# A small ResNet learns from 1,000 handwritten digits without their labels. Then its head is thrown away, the backbone is
-# frozen, and a linear probe on 1 or 10 labeled digits per class reads the 797 test digits.
+# A small ResNet learns from 1,000 handwritten digits without their labels. Then its head is thrown away, the backbone
+# is frozen, and a linear probe on 1 or 10 labeled digits per class reads the 797 test digits.
 #
 # - **Temperature** 0.05, 0.07, 0.2, 0.5, 1.0, and your schedule from 0.5 to 0.07. **Batch** 64 and 256 images.
-# - **Equal updates**: 160 steps of AdamW for each, one rate, the same warmup and decay. So the batch of 256 sees four times
-#   as many images. At an equal number of *epochs* it would get a quarter of the updates, and one would measure that instead.
-#   The control `640 updates` gives the batch of 64 the images of the batch of 256.
+# - **Equal updates**: 160 steps of AdamW for each, one rate, the same warmup and decay. So the batch of 256 sees four
+#   times as many images. At an equal number of *epochs* it would get a quarter of the updates, and one would measure
+#   that instead. The control `640 updates` gives the batch of 64 the images of the batch of 256.
 # - **GroupNorm** instead of BatchNorm: nothing but the loss connects the images of a batch. (With BatchNorm a batch's
 #   statistics tell which key belongs to it; MoCo shuffles batches over GPUs for this reason [2].)
-# - Beside it two baselines that know nothing of contrast: the probe on **raw pixels**, and on the same network **untrained**.
+# - Beside it two baselines that know nothing of contrast: the probe on **raw pixels**, and on the same network
+#   **untrained**.
 # - Each accuracy of a seed is the mean over 5 draws of labels, the same draws for every condition.
 #
-# Learning rate and transforms were chosen on 400 digits of the pool (other seeds, τ = 0.2, batch 64), not on test digits.
+# Learning rate and transforms come from pilot runs on another seed (τ = 0.2, batch 64), judged on 400 digits of the
+# pool.
 #
 # **Predict, then run:** order four temperatures by probe accuracy with 10 labels per class, batch 64.
 
@@ -1630,13 +1637,15 @@ pd.DataFrame({"CIFAR-10, ResNet-18": published, "digits, batch 64": ours[64], "d
 #
 # ## References
 #
-# 1. T. Chen, S. Kornblith, M. Norouzi, G. Hinton. A Simple Framework for Contrastive Learning of Visual Representations.
-#    ICML 2020.
-# 2. K. He, H. Fan, Y. Wu, S. Xie, R. Girshick. Momentum Contrast for Unsupervised Visual Representation Learning. CVPR 2020.
+# 1. T. Chen, S. Kornblith, M. Norouzi, G. Hinton. A Simple Framework for Contrastive Learning of Visual
+#    Representations. ICML 2020.
+# 2. K. He, H. Fan, Y. Wu, S. Xie, R. Girshick. Momentum Contrast for Unsupervised Visual Representation Learning.
+#    CVPR 2020.
 # 3. T. Wang, P. Isola. Understanding Contrastive Representation Learning through Alignment and Uniformity on the
 #    Hypersphere. ICML 2020.
 # 4. F. Wang, H. Liu. Understanding the Behaviour of Contrastive Loss. CVPR 2021.
 # 5. A. Kukleva, M. Böhle, B. Schiele, H. Kuehne, C. Rupprecht. Temperature Schedules for Self-Supervised Contrastive
 #    Methods on Long-Tail Data. ICLR 2023.
-# 6. A. van den Oord, Y. Li, O. Vinyals. Representation Learning with Contrastive Predictive Coding. arXiv:1807.03748, 2018.
+# 6. A. van den Oord, Y. Li, O. Vinyals. Representation Learning with Contrastive Predictive Coding. arXiv:1807.03748,
+#    2018.
 # 7. B. Poole, S. Ozair, A. van den Oord, A. Alemi, G. Tucker. On Variational Bounds of Mutual Information. ICML 2019.
