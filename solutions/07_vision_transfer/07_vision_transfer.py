@@ -485,6 +485,8 @@ def freeze_backbone(model: nn.Module) -> None:
 
 # %% nbgrader={"grade": true, "grade_id": "freeze_backbone_check", "locked": true, "points": 8, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 with check("07.freeze_backbone") as c:
+    torch.manual_seed(0)
+
     class Net(nn.Module):
         """A backbone with BatchNorm and dropout, and a head."""
 
@@ -500,7 +502,6 @@ with check("07.freeze_backbone") as c:
         def forward(self, x):
             return self.fc(self.features(x))
 
-    torch.manual_seed(0)
     model, x, y = Net(), torch.randn(8, 1, 8, 8) * 2 + 1, torch.arange(8) % 3
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.1, weight_decay=0.1)  # knows everything, and has stepped
     F.cross_entropy(model(x), y).backward()
@@ -1104,10 +1105,10 @@ pd.DataFrame({"trainable parameters": rows}).assign(share=lambda t: (100 * t.ilo
 #
 # `augment(images, generator, max_shift=2.0, max_angle=10.0) -> Tensor` of the shape and dtype of `images` (B, C, S, S):
 # for each image its own angle, uniform in ±`max_angle` degrees about the center, and its own shift, uniform in
-# ±`max_shift` pixels, drawn for each of the two directions. All channels of an image move together, and what comes in
-# from outside is 0. (Augment before you normalize: afterwards black is no longer 0.) Shift and angle may be applied in
-# either order. All randomness comes from `generator`, a `np.random.Generator`: the same state gives the same result.
-# Each call draws anew.
+# ±`max_shift` pixels (fractions of a pixel too), drawn for each of the two directions. All channels of an image move
+# together. Interpolate bilinearly between pixels; what comes in from outside is 0. (Augment before you normalize:
+# afterwards black is no longer 0.) Shift and angle may be applied in either order. All randomness comes from
+# `generator`, a `np.random.Generator`: the same state gives the same result. Each call draws anew.
 #
 # **Difficulty ●●○ · Importance ●●○ · 12 minutes · 10 points**
 #
@@ -1340,8 +1341,8 @@ with check("07.mixup") as c:
         c.that(len(shares) > 400, "rarely_mixed", f"With alpha = {alpha} only {len(shares)} of 1200 batches of two were mixed; half have another partner.")
         want = 1 / (4 * (2 * alpha + 1))  # variance of Beta(alpha, alpha)
         got = np.var(shares)
-        c.that(abs(np.mean(shares) - 0.5) < 0.08, "one_sided", f"With alpha = {alpha} the mean of λ over {len(shares)} calls is {np.mean(shares):.2f}; Beta(alpha, alpha) "
-                                                              "has 0.5.")
+        c.that(abs(np.mean(shares) - 0.5) < 0.08, "one_sided", f"With alpha = {alpha} the mean of λ over {len(shares)} calls is {np.mean(shares):.2f}; "
+                                                              "Beta(alpha, alpha) has 0.5.")
         c.that(abs(got - want) < 0.2 * want or abs(got - 1 / 12) > 0.02, "alpha_ignored", f"λ is spread as for alpha = 1, whatever alpha is ({alpha} here).")
         c.that(abs(got - want) < 0.2 * want, "other_distribution", f"With alpha = {alpha} the variance of λ is {got:.3f}; Beta(alpha, alpha) has {want:.3f}.")
     for dtype in (torch.float32, torch.float64):
@@ -1390,8 +1391,9 @@ plotting.show(fig, "First row: a handwritten 4 and six copies of it, shifted by 
 # %% [markdown]
 # ### Exercise 7 · `pseudo_label`
 #
-# Unlabeled images cost nothing. Pseudo-labels [6] let a trained network label them and train on what it is sure of,
-# which can teach it nothing that it does not believe already; whether that helps, section 6 measures.
+# Unlabeled images cost nothing. Pseudo-labels [6] let a trained network label them and train on these labels; with a
+# threshold, which came after [6], only on those it is sure of. Nobody tells it anything that it does not believe
+# already; whether that helps, section 6 measures.
 #
 # `pseudo_label(model, x, threshold) -> (index, label)`: `model` maps inputs (N, …) to logits (N, C). Return the
 # positions (int64, ascending) of the inputs whose largest **probability** is **above** `threshold`, and the class

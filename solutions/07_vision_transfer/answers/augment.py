@@ -199,7 +199,7 @@ def augment(images, generator, max_shift=2.0, max_angle=10.0):
 # %% wrong channels_apart (scaled too)
 # says: nothing grows
 #-    cos, sin = np.cos(angle), np.sin(angle)
-#+    cos, sin = np.cos(angle) * generator.uniform(0.8, 1.2, count), np.sin(angle)
+#+    cos, sin = np.cos(angle) * generator.uniform(1, 1.3, count), np.sin(angle)
 
 # %% wrong shift_too_far (numbers of the matrices in the wrong order)
 # says: print the matrix
