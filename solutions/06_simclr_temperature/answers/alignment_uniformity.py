@@ -114,6 +114,44 @@
 #+    return (z1 - z2).square().sum(1).mean()
 
 
+# %% wrong squared_late
+# says: mean of the squares
+#-    return (F.normalize(z1, dim=1) - F.normalize(z2, dim=1)).square().sum(1).mean()
+#+    return (F.normalize(z1, dim=1) - F.normalize(z2, dim=1)).norm(dim=1).mean() ** 2
+
+# %% wrong normalized_by_column
+# says: dim=0
+#-    return (F.normalize(z1, dim=1) - F.normalize(z2, dim=1)).square().sum(1).mean()
+#+    return (F.normalize(z1, dim=0) - F.normalize(z2, dim=0)).square().sum(1).mean()
+
+# %% wrong wrong_count (upper triangle, then the mean of all)
+# says: N²
+#-    return torch.pdist(F.normalize(z, dim=1)).square().mul(-2).exp().mean().log()
+#+    z = F.normalize(z, dim=1)
+#+    return torch.cdist(z, z).square().mul(-2).exp().triu(1).mean().log()
+
+# %% wrong zeros_count (upper triangle of the distances)
+# says: e⁰ = 1
+#-    return torch.pdist(F.normalize(z, dim=1)).square().mul(-2).exp().mean().log()
+#+    z = F.normalize(z, dim=1)
+#+    return torch.cdist(z, z).triu(1).square().mul(-2).exp().mean().log()
+
+# %% wrong no_gradient (a metric under no_grad)
+#-    return torch.pdist(F.normalize(z, dim=1)).square().mul(-2).exp().mean().log()
+#+    with torch.no_grad():
+#+        return torch.pdist(F.normalize(z, dim=1)).square().mul(-2).exp().mean().log()
+#-    return (F.normalize(z1, dim=1) - F.normalize(z2, dim=1)).square().sum(1).mean()
+#+    with torch.no_grad():
+#+        return (F.normalize(z1, dim=1) - F.normalize(z2, dim=1)).square().sum(1).mean()
+
+# %% wrong gradient_not_finite (root of 0 on the diagonal)
+# says: a root has none at 0
+#-    return torch.pdist(F.normalize(z, dim=1)).square().mul(-2).exp().mean().log()
+#+    z = F.normalize(z, dim=1)
+#+    distance = (z[:, None] - z[None]).square().sum(-1).sqrt()
+#+    return distance[~torch.eye(len(z), dtype=torch.bool)].square().mul(-2).exp().mean().log()
+
+
 # %% right by cosines
 def alignment(z1, z2):
     return 2 - 2 * F.cosine_similarity(z1, z2, dim=1).mean()
@@ -133,6 +171,17 @@ def alignment(z1, z2):
 
 def uniformity(z):
     return torch.pdist(F.normalize(z, dim=1), p=2).pow(2).mul(-2).exp().mean().log()
+
+
+# %% right pairwise_distance and cdist without its diagonal
+def alignment(z1, z2):
+    return F.pairwise_distance(F.normalize(z1, dim=1), F.normalize(z2, dim=1)).pow(2).mean()
+
+
+def uniformity(z):
+    z = F.normalize(z, dim=1)
+    distance = torch.cdist(z, z)[~torch.eye(len(z), dtype=torch.bool)]
+    return torch.exp(-2 * distance**2).mean().log()
 
 
 # %% right loops

@@ -10,7 +10,7 @@
 #+            key.lerp_(query, m)
 
 # %% wrong nothing_moves (a new tensor under an old name)
-# says: change the parameters in place
+# says: change its parameters in place
 #-            key.mul_(m).add_(query, alpha=1 - m)
 #+            key = m * key + (1 - m) * query
 
@@ -70,8 +70,8 @@ def ema_update(key_model, query_model, m):
                     k.lerp_(q, 1 - m)
 
 
-# %% wrong raises_RuntimeError (in place with gradient)
-# says: a leaf Variable that requires grad
+# %% wrong in_graph (in place with gradient)
+# says: work under torch.no_grad()
 def ema_update(key_model, query_model, m):
     for key, query in zip(key_model.parameters(), query_model.parameters()):
         key.mul_(m).add_(query, alpha=1 - m)
@@ -123,8 +123,8 @@ def ema_update(key_model, query_model, m):
             key.lerp_(query, 1 - m)
 
 
-# %% wrong different (only the direct children's parameters)
-# says: After 5 updates
+# %% wrong left_behind (only the direct children's parameters)
+# says: stayed behind
 def ema_update(key_model, query_model, m):
     with torch.no_grad():
         for key, query in zip(key_model.children(), query_model.children()):
@@ -149,6 +149,31 @@ def ema_update(key_model, query_model, m):
 #+    with torch.no_grad():
 
 
+# %% wrong buffers_moved (in place over the state_dict, until a whole number comes)
+# says: a state_dict holds buffers
+def ema_update(key_model, query_model, m):
+    theirs = query_model.state_dict()
+    for name, value in key_model.state_dict().items():
+        value.mul_(m).add_(theirs[name] * (1 - m))
+
+
+# %% wrong nothing_moves (a copy is averaged and returned)
+# says: a copy of the network
+def ema_update(key_model, query_model, m):
+    model = copy.deepcopy(key_model)
+    with torch.no_grad():
+        for key, query in zip(model.parameters(), query_model.parameters()):
+            key.lerp_(query, 1 - m)
+    return model
+
+
+# %% wrong left_behind (frozen ones skipped)
+# says: requires_grad = False
+#-            key.mul_(m).add_(query, alpha=1 - m)
+#+            if key.requires_grad:
+#+                key.mul_(m).add_(query, alpha=1 - m)
+
+
 # %% right data
 def ema_update(key_model, query_model, m):
     for key, query in zip(key_model.parameters(), query_model.parameters()):
@@ -161,6 +186,20 @@ def ema_update(key_model, query_model, m):
     theirs = dict(query_model.named_parameters())
     for name, key in key_model.named_parameters():
         key.copy_(key * m + theirs[name] * (1 - m))
+
+
+# %% right loaded, parameters only
+def ema_update(key_model, query_model, m):
+    theirs = dict(query_model.named_parameters())
+    new = {name: m * p.detach() + (1 - m) * theirs[name].detach() for name, p in key_model.named_parameters()}
+    key_model.load_state_dict(new, strict=False)
+
+
+# %% right swa_utils
+def ema_update(key_model, query_model, m):
+    from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+    get_ema_multi_avg_fn(m)(list(key_model.parameters()), list(query_model.parameters()), None)
 
 
 # %% right lerp

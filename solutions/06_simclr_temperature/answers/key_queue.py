@@ -199,7 +199,8 @@ class KeyQueue:
         return self.store[: self.count].clone()
 
 
-# %% wrong raises_RuntimeError (MoCo's code: the size must be a multiple of the batch)
+# %% wrong no_wrap (MoCo's code: the size must be a multiple of the batch)
+# says: wrap around
 class KeyQueue:
     def __init__(self, size, dim):
         self.size, self.store, self.place, self.count = size, torch.empty(size, dim), 0, 0
@@ -296,6 +297,64 @@ class KeyQueue:
 # %% wrong different (normalizes what it stores)
 #-        self.store[places[-size:]] = keys.detach()[-size:]
 #+        self.store[places[-size:]] = F.normalize(keys.detach()[-size:], dim=1)
+
+# %% wrong keys_hidden (the store takes the method's name)
+# says: Give the store another name
+class KeyQueue:
+    def __init__(self, size, dim):
+        self.size, self.keys = size, torch.empty(0, dim)
+
+    def push(self, keys):
+        self.keys = torch.cat([self.keys, keys.detach()])[-self.size :]
+
+    def keys(self):
+        return self.keys
+
+
+# %% wrong empty_fails (stack of nothing)
+# says: An empty queue gives
+class KeyQueue:
+    def __init__(self, size, dim):
+        from collections import deque
+
+        self.rows = deque(maxlen=size)
+
+    def push(self, keys):
+        self.rows.extend(keys.detach().clone())
+
+    def keys(self):
+        return torch.stack(list(self.rows))
+
+
+# %% wrong raises_AssertionError (MoCo's code with its assert)
+# says: assert self.size % len(keys) == 0
+class KeyQueue:
+    def __init__(self, size, dim):
+        self.size, self.store, self.place, self.count = size, torch.empty(size, dim), 0, 0
+
+    def push(self, keys):
+        assert self.size % len(keys) == 0  # for simplicity
+        self.store[self.place : self.place + len(keys)] = keys.detach()
+        self.place = (self.place + len(keys)) % self.size
+        self.count += len(keys)
+
+    def keys(self):
+        return self.store[: self.count].clone()
+
+
+# %% wrong not_copied (the first push only)
+# says: Store a copy
+class KeyQueue:
+    def __init__(self, size, dim):
+        self.size, self.dim, self.rows = size, dim, None
+
+    def push(self, keys):
+        keys = keys.detach()
+        self.rows = (keys if self.rows is None else torch.cat([self.rows, keys]))[-self.size :]
+
+    def keys(self):
+        return torch.empty(0, self.dim) if self.rows is None else self.rows.clone()
+
 
 # %% right cut to the last rows
 class KeyQueue:

@@ -47,8 +47,8 @@ def knn_accuracy(train_x, train_y, test_x, test_y, ks=(1, 3, 5)):
 #-        near = train_y[similarity.topk(k, dim=1).indices]
 #+        near = train_y[similarity.topk(k, dim=1, largest=False).indices]
 
-# %% wrong largest_k
-# says: The last k was taken
+# %% wrong not_leave_one_out (the last)
+# says: not the last of `ks`
 #-    k = max(sorted(ks), key=lambda k: accuracy(others, train_y, k))
 #+    k = max(ks)
 
@@ -74,8 +74,8 @@ def knn_accuracy(train_x, train_y, test_x, test_y, ks=(1, 3, 5)):
 #-    return {"k": k, "accuracy": accuracy(test @ train.T, test_y, k)}
 #+    return {"k": k + 1, "accuracy": accuracy(test @ train.T, test_y, k)}
 
-# %% wrong different (accuracy on the training set)
-# says: is off
+# %% wrong train_accuracy
+# says: on the training set
 #-    return {"k": k, "accuracy": accuracy(test @ train.T, test_y, k)}
 #+    return {"k": k, "accuracy": accuracy(others, train_y, k)}
 
@@ -120,6 +120,82 @@ def knn_accuracy(train_x, train_y, test_x, test_y, ks=(1, 3, 5)):
 #+    train_x -= center
 #+    center = 0
 
+# %% wrong not_leave_one_out (five folds)
+# says: not by folds
+def knn_accuracy(train_x, train_y, test_x, test_y, ks=(1, 3, 5)):
+    from sklearn.model_selection import cross_val_score
+    from sklearn.neighbors import KNeighborsClassifier
+
+    center = train_x.mean(0)
+    train, test = (train_x - center).numpy(), (test_x - center).numpy()
+    models = {k: KNeighborsClassifier(k, metric="cosine").fit(train, train_y) for k in sorted(ks)}
+    k = max(models, key=lambda k: cross_val_score(models[k], train, train_y.numpy(), cv=5).mean())
+    return {"k": k, "accuracy": models[k].score(test, test_y)}
+
+
+# %% wrong self_counted (the first)
+# says: not chosen by leave-one-out
+#-    k = max(sorted(ks), key=lambda k: accuracy(others, train_y, k))
+#+    k = min(ks)
+
+# %% wrong one_mean
+# says: Each feature
+#-    center = train_x.mean(0)
+#+    center = train_x.mean()
+
+# %% wrong row_mean
+# says: dim=0
+#-    train, test = F.normalize(train_x - center, dim=1), F.normalize(test_x - center, dim=1)
+#+    train, test = (F.normalize(x - x.mean(1, keepdim=True), dim=1) for x in (train_x, test_x))
+
+# %% wrong centered_late
+# says: normalized first
+#-    center = train_x.mean(0)
+#+    train_x, test_x = F.normalize(train_x, dim=1), F.normalize(test_x, dim=1)
+#+    center = train_x.mean(0)
+
+# %% wrong scaled (as a StandardScaler does)
+# says: Only their mean
+#-    train, test = F.normalize(train_x - center, dim=1), F.normalize(test_x - center, dim=1)
+#+    spread = train_x.std(0)
+#+    train, test = F.normalize((train_x - center) / spread, dim=1), F.normalize((test_x - center) / spread, dim=1)
+
+# %% wrong self_votes (0 on the diagonal)
+# says: 0 is larger
+#-    others = (train @ train.T).fill_diagonal_(-torch.inf)
+#+    others = (train @ train.T).fill_diagonal_(0)
+
+# %% wrong self_counted (one neighbor more, itself among them)
+#-    others = (train @ train.T).fill_diagonal_(-torch.inf)
+#+    others = train @ train.T
+#-    k = max(sorted(ks), key=lambda k: accuracy(others, train_y, k))
+#+    k = max(sorted(ks), key=lambda k: accuracy(others, train_y, k + 1))
+
+# %% wrong weighted_votes (by exp(cosine / 0.07))
+# says: weighted by nearness
+#-        near = train_y[similarity.topk(k, dim=1).indices]
+#-        return float((near.mode(dim=1).values == labels).float().mean())
+#+        weight, index = similarity.topk(k, dim=1)
+#+        votes = ((weight / 0.07).exp()[..., None] * F.one_hot(train_y)[index]).sum(1)
+#+        return float((votes.argmax(1) == labels).float().mean())
+
+# %% wrong centered_last
+# says: rows of any length
+#-    center = train_x.mean(0)
+#+    train_x, test_x = F.normalize(train_x, dim=1), F.normalize(test_x, dim=1)
+#+    center = train_x.mean(0)
+#-    train, test = F.normalize(train_x - center, dim=1), F.normalize(test_x - center, dim=1)
+#+    train, test = train_x - center, test_x - center
+
+# %% wrong weighted_votes (by cosine)
+# says: counts the same
+#-        near = train_y[similarity.topk(k, dim=1).indices]
+#-        return float((near.mode(dim=1).values == labels).float().mean())
+#+        weight, index = similarity.topk(k, dim=1)
+#+        votes = (weight[..., None] * F.one_hot(train_y)[index]).sum(1)
+#+        return float((votes.argmax(1) == labels).float().mean())
+
+
 # %% right scikit-learn
 def knn_accuracy(train_x, train_y, test_x, test_y, ks=(1, 3, 5)):
     from sklearn.model_selection import LeaveOneOut, cross_val_score
@@ -134,6 +210,21 @@ def knn_accuracy(train_x, train_y, test_x, test_y, ks=(1, 3, 5)):
     best = max(scores, key=scores.get)
     model = KNeighborsClassifier(best, metric="cosine").fit(train, train_y.numpy())
     return {"k": best, "accuracy": float(model.score(test, test_y.numpy()))}
+
+
+# %% right the center made anew without the sample that is left out
+def knn_accuracy(train_x, train_y, test_x, test_y, ks=(1, 3, 5)):
+    def predict(known, labels, asked, k):
+        center = known.mean(0)
+        similarity = F.normalize(asked - center, dim=1) @ F.normalize(known - center, dim=1).T
+        return labels[similarity.topk(k, dim=1).indices].mode(1).values
+
+    rows, right = torch.arange(len(train_x)), {}
+    for k in sorted(ks):
+        found = [predict(train_x[rows != i], train_y[rows != i], train_x[i : i + 1], k) for i in rows]
+        right[k] = float((torch.cat(found) == train_y).float().mean())
+    k = max(right, key=right.get)
+    return {"k": k, "accuracy": float((predict(train_x, train_y, test_x, k) == test_y).float().mean())}
 
 
 # %% right sorted neighbors and bincount

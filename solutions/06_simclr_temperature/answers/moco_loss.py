@@ -43,7 +43,8 @@ def moco_loss(q, k, queue, tau):
 #-    q, k, queue = F.normalize(q, dim=1), F.normalize(k.detach(), dim=1), F.normalize(queue.detach(), dim=1)
 #+    k, queue = F.normalize(k.detach(), dim=1), F.normalize(queue.detach(), dim=1)
 
-# %% wrong different (only the queue not normalized)
+# %% wrong queue_not_normalized
+# says: The queue was not normalized
 #-    q, k, queue = F.normalize(q, dim=1), F.normalize(k.detach(), dim=1), F.normalize(queue.detach(), dim=1)
 #+    q, k, queue = F.normalize(q, dim=1), F.normalize(k.detach(), dim=1), queue.detach()
 
@@ -121,6 +122,56 @@ def moco_loss(q, k, queue, tau):
 #-    logits = torch.cat([(q * k).sum(1, keepdim=True), q @ queue.T], dim=1) / tau
 #+    logits = torch.cat([(q * k).sum(1), q @ queue.T], dim=1) / tau
 
+# %% wrong queue_transposed (MoCo's code as it is)
+# says: one key a row
+#-    logits = torch.cat([(q * k).sum(1, keepdim=True), q @ queue.T], dim=1) / tau
+#+    negative = torch.einsum("nc,ck->nk", [q, queue])
+#+    logits = torch.cat([torch.einsum("nc,nc->n", [q, k]).unsqueeze(-1), negative], dim=1) / tau
+
+# %% wrong queue_transposed (a product without the transpose)
+#-    logits = torch.cat([(q * k).sum(1, keepdim=True), q @ queue.T], dim=1) / tau
+#+    logits = torch.cat([(q * k).sum(1, keepdim=True), q @ queue], dim=1) / tau
+
+# %% wrong normalized_by_column
+# says: dim=0
+#-    q, k, queue = F.normalize(q, dim=1), F.normalize(k.detach(), dim=1), F.normalize(queue.detach(), dim=1)
+#+    q, k, queue = F.normalize(q, dim=0), F.normalize(k.detach(), dim=0), F.normalize(queue.detach(), dim=0)
+
+# %% wrong tau_on_one_side
+# says: divides the positive only
+#-    logits = torch.cat([(q * k).sum(1, keepdim=True), q @ queue.T], dim=1) / tau
+#+    logits = torch.cat([(q * k).sum(1, keepdim=True) / tau, q @ queue.T], dim=1)
+
+# %% wrong times_two_tau (as MoCo v3)
+# says: MoCo v3
+#-    return F.cross_entropy(logits, torch.zeros(len(q), dtype=torch.long, device=q.device))
+#+    return F.cross_entropy(logits, torch.zeros(len(q), dtype=torch.long, device=q.device)) * 2 * tau
+
+# %% wrong mean_inside
+# says: mean of the logs
+#-    return F.cross_entropy(logits, torch.zeros(len(q), dtype=torch.long, device=q.device))
+#+    return -logits.softmax(1)[:, 0].mean().log()
+
+# %% wrong gradient_cut (similarities with the queue under no_grad)
+# says: not their similarities with q
+#-    logits = torch.cat([(q * k).sum(1, keepdim=True), q @ queue.T], dim=1) / tau
+#+    with torch.no_grad():
+#+        negative = q @ queue.T
+#+    logits = torch.cat([(q * k).sum(1, keepdim=True), negative], dim=1) / tau
+
+# %% wrong underflow (1/tau subtracted)
+# says: rounds to 0
+def moco_loss(q, k, queue, tau):
+    q, k, queue = F.normalize(q, dim=1), F.normalize(k.detach(), dim=1), F.normalize(queue.detach(), dim=1)
+    positive, negative = torch.exp(((q * k).sum(1) - 1) / tau), torch.exp((q @ queue.T - 1) / tau)
+    return -torch.log(positive / (positive + negative.sum(1))).mean()
+
+# %% wrong raises_AttributeError (a KeyQueue expected)
+# says: 'Tensor' object has no attribute 'keys'
+#-    q, k, queue = F.normalize(q, dim=1), F.normalize(k.detach(), dim=1), F.normalize(queue.detach(), dim=1)
+#+    q, k, queue = F.normalize(q, dim=1), F.normalize(k.detach(), dim=1), F.normalize(queue.keys(), dim=1)
+
+
 # %% right logsumexp
 def moco_loss(q, k, queue, tau):
     q = q / q.norm(dim=1, keepdim=True)
@@ -130,6 +181,16 @@ def moco_loss(q, k, queue, tau):
     positive = torch.einsum("bd,bd->b", q, k) / tau
     negative = torch.einsum("bd,kd->bk", q, queue) / tau
     return (torch.logsumexp(torch.cat([positive[:, None], negative], 1), 1) - positive).mean()
+
+
+# %% right MoCo's code, in float32
+def moco_loss(q, k, queue, tau):
+    q, k, queue = F.normalize(q.float(), dim=1), F.normalize(k.float(), dim=1), F.normalize(queue.float(), dim=1)
+    l_pos = torch.einsum("nc,nc->n", [q, k.detach()]).unsqueeze(-1)
+    l_neg = torch.einsum("nc,ck->nk", [q, queue.T.clone().detach()])
+    logits = torch.cat([l_pos, l_neg], dim=1)
+    logits /= tau
+    return nn.CrossEntropyLoss()(logits, torch.zeros(logits.shape[0], dtype=torch.long))
 
 
 # %% right the positive last

@@ -133,8 +133,8 @@ def negative_weights(z1, z2, tau):
     return e / e.sum(1, keepdim=True), torch.special.entr(q).sum(1).exp()
 
 
-# %% wrong different (q log q with 0 log 0 from the start)
-# says: contains NaN
+# %% wrong zero_log_zero (q log q with 0 log 0 from the start)
+# says: 0 · log 0 counts as 0
 #-    return logits.softmax(1), torch.special.entr(among_negatives).sum(1).exp()
 #+    return logits.softmax(1), torch.exp(-(among_negatives * among_negatives.log()).sum(1))
 
@@ -152,6 +152,18 @@ def negative_weights(z1, z2, tau):
 #+    z = F.normalize(torch.cat([z1, z2]), dim=1)
 
 
+# %% wrong not_a_tensor (entropy by scipy)
+# says: Both results are tensors
+def negative_weights(z1, z2, tau):
+    from scipy.stats import entropy
+
+    z = F.normalize(torch.cat([z1, z2]), dim=1)
+    own = torch.eye(len(z), dtype=torch.bool)
+    logits = (z @ z.T / tau).masked_fill(own, -torch.inf)
+    q = logits.masked_fill(own.roll(len(z1), 1), -torch.inf).softmax(1)
+    return logits.softmax(1), np.exp(entropy(q.numpy(), axis=1))
+
+
 # %% right logsumexp identity (H = log Z - mean logit)
 def negative_weights(z1, z2, tau):
     z = torch.cat([z1, z2])
@@ -163,6 +175,19 @@ def negative_weights(z1, z2, tau):
     negatives = logits[~(own | own.roll(n, 1))].view(m, m - 2)
     q = negatives.softmax(1)
     return weights, torch.exp(torch.logsumexp(negatives, 1) - (q * negatives).sum(1))
+
+
+# %% right nansum
+def negative_weights(z1, z2, tau):
+    z = F.normalize(torch.cat([z1, z2], 0), dim=-1)
+    n = len(z1)
+    s = (z @ z.T) / tau
+    s.fill_diagonal_(-float("inf"))
+    weights = torch.softmax(s, -1)
+    i = torch.arange(2 * n)
+    s[i, (i + n) % (2 * n)] = -float("inf")
+    q = torch.softmax(s, -1)
+    return weights, torch.exp(-(q * torch.log(q)).nansum(-1))
 
 
 # %% right loop over rows

@@ -89,8 +89,8 @@ def nt_xent(z1, z2, tau):
 #-    return F.cross_entropy(logits, torch.arange(len(z), device=z.device).roll(len(z1)))
 #+    return F.nll_loss(logits.softmax(1), torch.arange(len(z), device=z.device).roll(len(z1)))
 
-# %% wrong different (softmax before cross_entropy)
-# says: is off
+# %% wrong softmax_twice (softmax before cross_entropy)
+# says: takes logits
 #-    return F.cross_entropy(logits, torch.arange(len(z), device=z.device).roll(len(z1)))
 #+    return F.cross_entropy(logits.softmax(1), torch.arange(len(z), device=z.device).roll(len(z1)))
 
@@ -252,9 +252,52 @@ def nt_xent(z1, z2, tau):
     return F.cross_entropy(logits, torch.arange(len(z)).roll(len(z1)))
 
 
-# %% wrong raises_IndexError (target of B rows against logits of 2B)
+# %% wrong target_out_of_range (target of 2B columns against logits of B)
+# says: Which columns
 #-    return F.cross_entropy(logits, torch.arange(len(z), device=z.device).roll(len(z1)))
 #+    return F.cross_entropy(logits[:, : len(z1)], torch.arange(len(z1), 3 * len(z1)))
+
+# %% wrong target_out_of_range (diagonal cut out, target not moved)
+# says: moves up by one
+#-    logits = (z @ z.T / tau).masked_fill(itself, -torch.inf)
+#+    logits = (z @ z.T / tau)[~itself].view(len(z), -1)
+
+# %% wrong zero_times_inf (mask times infinity)
+# says: fill in −∞
+#-    logits = (z @ z.T / tau).masked_fill(itself, -torch.inf)
+#+    logits = z @ z.T / tau - torch.inf * itself
+
+# %% wrong masked_with_minus_one
+# says: still counts
+#-    logits = (z @ z.T / tau).masked_fill(itself, -torch.inf)
+#+    logits = (z @ z.T).masked_fill(itself, -1) / tau
+
+# %% wrong directions_added (as CLIP does, without the half)
+# says: one per direction
+def nt_xent(z1, z2, tau):
+    logits = F.normalize(z1, dim=1) @ F.normalize(z2, dim=1).T / tau
+    target = torch.arange(len(z1))
+    return F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)
+
+
+# %% wrong underflow (as SupContrast does: the maximum is the similarity with itself)
+# says: a maximum that includes the view itself
+def nt_xent(z1, z2, tau):
+    features = torch.cat([z1, z2])
+    features = F.normalize(features.to(torch.promote_types(features.dtype, torch.float32)), dim=1)
+    n = len(features)
+    positive, others = torch.eye(n).roll(len(z1), 0), 1 - torch.eye(n)
+    logits = features @ features.T / tau
+    logits = logits - logits.max(dim=1, keepdim=True).values.detach()
+    log_p = logits - torch.log((torch.exp(logits) * others).sum(1, keepdim=True))
+    return -((positive * log_p).sum(1) / positive.sum(1)).mean()
+
+
+# %% wrong gradient_cut (columns detached)
+# says: not the slope of the loss
+#-    logits = (z @ z.T / tau).masked_fill(itself, -torch.inf)
+#+    logits = (z @ z.detach().T / tau).masked_fill(itself, -torch.inf)
+
 
 # %% right logsumexp and products
 def nt_xent(z1, z2, tau):
@@ -278,6 +321,35 @@ def nt_xent(z1, z2, tau):
     ab = a @ b.T / tau
     target = torch.arange(n)
     return 0.5 * (F.cross_entropy(torch.cat([ab, aa], 1), target) + F.cross_entropy(torch.cat([ab.T, bb], 1), target))
+
+
+# %% right positive first, then the negatives (sthalles)
+def nt_xent(z1, z2, tau):
+    n = len(z1)
+    features = F.normalize(torch.cat([z1, z2], dim=0), dim=1)
+    same = torch.cat([torch.arange(n)] * 2)
+    same = same.unsqueeze(0) == same.unsqueeze(1)
+    similarity = features @ features.T
+    mask = torch.eye(2 * n, dtype=torch.bool)
+    same, similarity = same[~mask].view(2 * n, -1), similarity[~mask].view(2 * n, -1)
+    logits = torch.cat([similarity[same].view(2 * n, -1), similarity[~same].view(2 * n, -1)], dim=1) / tau
+    return nn.CrossEntropyLoss()(logits, torch.zeros(2 * n, dtype=torch.long))
+
+
+# %% right smallest number of the dtype instead of -inf
+def nt_xent(z1, z2, tau):
+    z = F.normalize(torch.cat([z1, z2]), dim=1)
+    sim = z @ z.t() / tau
+    sim = sim.masked_fill(torch.eye(len(z), device=z.device).bool(), torch.finfo(sim.dtype).min)
+    return F.cross_entropy(sim, torch.arange(len(z), device=z.device).roll(len(z1)))
+
+
+# %% right diagonal cut out, columns moved
+def nt_xent(z1, z2, tau):
+    z = F.normalize(torch.cat([z1, z2]), dim=1)
+    m = len(z)
+    sim = (z @ z.T / tau)[~torch.eye(m, dtype=torch.bool)].view(m, m - 1)
+    return F.cross_entropy(sim, (torch.arange(m) + len(z1) - 1) % (m - 1))
 
 
 # %% right double loop

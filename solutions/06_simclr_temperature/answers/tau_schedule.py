@@ -79,8 +79,8 @@ def tau_schedule(step, total, tau_start=0.5, tau_end=0.07, warmup_frac=0.1):
 #-        return tau_end
 #+
 
-# %% wrong different (the half missing)
-# says: is off
+# %% wrong half_missing
+# says: 1 + cos runs from 2 to 0
 #-    return tau_end + (tau_start - tau_end) * (1 + math.cos(math.pi * way)) / 2
 #+    return tau_end + (tau_start - tau_end) * (1 + math.cos(math.pi * way))
 
@@ -118,6 +118,42 @@ def tau_schedule(step, total, tau_start=0.5, tau_end=0.07, warmup_frac=0.1):
 # %% wrong different (arguments' values baked in)
 #-    return tau_end + (tau_start - tau_end) * (1 + math.cos(math.pi * way)) / 2
 #+    return 0.07 + 0.43 * (1 + math.cos(math.pi * way)) / 2
+
+# %% wrong one_step_early
+# says: total − 1
+#-    way = (step - warmup) / (total - warmup)
+#+    way = min((step - warmup) / (total - 1 - warmup), 1)
+
+# %% wrong quarter
+# says: A quarter of a cosine
+#-    return tau_end + (tau_start - tau_end) * (1 + math.cos(math.pi * way)) / 2
+#+    return tau_end + (tau_start - tau_end) * math.cos(math.pi / 2 * way)
+
+# %% wrong exponential
+# says: by the same factor
+#-    return tau_end + (tau_start - tau_end) * (1 + math.cos(math.pi * way)) / 2
+#+    return tau_start * (tau_end / tau_start) ** way
+
+# %% wrong fraction_as_steps
+# says: a share of `total`
+#-    warmup = warmup_frac * total
+#+    warmup = warmup_frac
+
+# %% wrong at_least_one
+# says: still lasts one step
+#-    warmup = warmup_frac * total
+#+    warmup = max(1, warmup_frac * total)
+
+# %% wrong warmup_wins (asked in the other order)
+# says: not tau_end at step `total`
+def tau_schedule(step, total, tau_start=0.5, tau_end=0.07, warmup_frac=0.1):
+    warmup = warmup_frac * total
+    if step <= warmup:
+        return tau_start
+    if step >= total:
+        return tau_end
+    return tau_end + (tau_start - tau_end) * (1 + math.cos(math.pi * (step - warmup) / (total - warmup))) / 2
+
 
 # %% right clamped share
 def tau_schedule(step, total, tau_start=0.5, tau_end=0.07, warmup_frac=0.1):

@@ -159,6 +159,24 @@ def two_views(batch, transform):
     return batch, second
 
 
+# %% wrong not_one_image (slices of one, put together with cat)
+# says: takes one image
+def two_views(batch, transform):
+    return tuple(torch.cat([transform(batch[i : i + 1].clone()) for i in range(len(batch))]) for _ in range(2))
+
+
+# %% wrong not_one_image (channels last, as for PIL)
+def two_views(batch, transform):
+    first, second = ([transform(image.permute(1, 2, 0).clone()) for image in batch] for _ in range(2))
+    return torch.stack(first).permute(0, 3, 1, 2), torch.stack(second).permute(0, 3, 1, 2)
+
+
+# %% wrong in_place (copy.copy shares the memory)
+# says: Give it a copy
+#-    first, second = ([transform(image.clone()) for image in batch] for _ in range(2))
+#+    first, second = ([transform(copy.copy(image)) for image in batch] for _ in range(2))
+
+
 # %% right one loop
 def two_views(batch, transform):
     first, second = [], []
