@@ -1223,8 +1223,8 @@ pd.DataFrame(rows).round(2)
 # $$\text{alignment} = \operatorname{mean}_i \lVert z^{(1)}_i - z^{(2)}_i \rVert^2 \qquad \text{uniformity} = \log \operatorname{mean}_{i<j} e^{-2 \lVert z_i - z_j \rVert^2}$$
 #
 # `alignment(z1, z2)` for two views (B, D), `uniformity(z)` for (N, D), N ≥ 2; both normalize first and return a scalar
-# tensor that passes a gradient on, as both can serve as a loss [3]. Pairs i < j only: a vector's distance to itself is no
-# information.
+# tensor that passes a gradient on, as both can serve as a loss [3]. Pairs i < j only: a vector's distance to itself is
+# no information.
 #
 # **Difficulty ●○○ · Importance ●●○ · 6 minutes · 8 points**
 #
