@@ -39,7 +39,7 @@ def reaches(c: Check, choose: Callable, name: str, seed: int, least: float, part
 def _idea(s: Strategy, scenario: Scenario, result: Result) -> tuple[str, str]:
     """The likeliest reason for a low score, as a slug, and the idea behind it."""
     counts, labels, far = scenario.class_counts, scenario.labels, scenario.gap > FAR
-    few, probe, used = labels <= FEW, s.name == "probe", f"{result.samples:,} of {scenario.max_samples:,} samples"
+    few, probe = min(counts) * len(counts) <= FEW, s.name == "probe"
     if s.name == "scratch":
         return "from_scratch", f"You start from random weights; {labels} labels are few to learn everything from."
     if max(counts) > 5 * min(counts) and not (s.class_weights or s.balanced_batches):
@@ -51,9 +51,11 @@ def _idea(s: Strategy, scenario: Scenario, result: Result) -> tuple[str, str]:
     if not probe and s.lr < 3e-4:
         return "cold_rate", f"At a rate of {s.lr:g} the weights hardly move within {s.steps} steps (lesson 02)."
     if not probe and result.samples < scenario.max_samples / 3:
+        used = f"{result.samples:,} of {scenario.max_samples:,} samples"
         return "few_steps", f"You show {used} that the budget allows: the network has hardly begun to learn."
     if few and not probe:
-        numbers = f"{result.parameters:,} parameters are set by {labels} labels"
+        rare = f", {min(counts)} of them of the rare class" if min(counts) < max(counts) else ""
+        numbers = f"{result.parameters:,} parameters are set by {labels} labels{rare}"
         return "trains_with_few", f"{numbers}. What can be had without training the network (lesson 01)?"
     if probe and few and far and s.feature_layer > 2:
         unlike = f"The gap of {scenario.gap:.1f} says that these inputs are unlike those of the pretraining"

@@ -6,6 +6,10 @@ import warnings
 from collections.abc import Callable
 
 import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import f1_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from torch import nn
 from torch.utils.data import DataLoader, RandomSampler, WeightedRandomSampler
 
@@ -178,10 +182,6 @@ def _penalty(strategy: Strategy, scenario: Scenario, model: nn.Module) -> Callab
 
 
 def _probe(strategy: Strategy, scenario: Scenario, y: torch.Tensor, part: str) -> torch.Tensor:
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
     weights = "balanced" if strategy.class_weights else None
     head = LogisticRegression(C=strategy.C, max_iter=2000, class_weight=weights)
     known, asked = (_kept_features(scenario, which)[strategy.feature_layer] for which in ("train", part))
@@ -236,7 +236,5 @@ def _letters_kept(model: nn.Module | None, backbone: str) -> float:
 
 
 def _macro_f1(y: torch.Tensor, said: torch.Tensor) -> float:
-    from sklearn.metrics import f1_score
-
     even = (1 / torch.bincount(y).clamp(min=1))[y]
     return float(f1_score(y, said, average="macro", sample_weight=even, zero_division=0))

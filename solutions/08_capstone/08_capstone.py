@@ -214,90 +214,90 @@ with check("08.choose") as c:
 # %% [markdown]
 # The five rungs on validation data (labels of seed 0), one cell each:
 
-# %% nbgrader={"grade": true, "grade_id": "choose_check1", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
+# %% nbgrader={"grade": true, "grade_id": "choose_check1", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false} tags=["trains", "nbval-check-output"]
 with check("08.choose") as c:
     reaches(c, choose, "A", seed=0, least=0.7, part="validation")
 
-# %% nbgrader={"grade": true, "grade_id": "choose_check2", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
+# %% nbgrader={"grade": true, "grade_id": "choose_check2", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false} tags=["trains", "nbval-check-output"]
 with check("08.choose") as c:
     reaches(c, choose, "B", seed=0, least=0.52, part="validation")
 
-# %% nbgrader={"grade": true, "grade_id": "choose_check3", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
+# %% nbgrader={"grade": true, "grade_id": "choose_check3", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false} tags=["trains", "nbval-check-output"]
 with check("08.choose") as c:
     reaches(c, choose, "C", seed=0, least=0.58, part="validation")
 
-# %% nbgrader={"grade": true, "grade_id": "choose_check4", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
+# %% nbgrader={"grade": true, "grade_id": "choose_check4", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false} tags=["trains", "nbval-check-output"]
 with check("08.choose") as c:
     reaches(c, choose, "D", seed=0, least=0.67, part="validation")
 
-# %% nbgrader={"grade": true, "grade_id": "choose_check5", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
+# %% nbgrader={"grade": true, "grade_id": "choose_check5", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false} tags=["trains", "nbval-check-output"]
 with check("08.choose") as c:
-    reaches(c, choose, "E", seed=0, least=0.48, part="validation")
+    reaches(c, choose, "E", seed=0, least=0.51, part="validation")
 
-# %% nbgrader={"grade": true, "grade_id": "choose_hidden11", "locked": true, "points": 6, "schema_version": 3, "solution": false, "task": false}
+# %% nbgrader={"grade": true, "grade_id": "choose_hidden11", "locked": true, "points": 6, "schema_version": 3, "solution": false, "task": false} tags=["trains"]
 # Hidden: scenario A, other labels, new test data, rung 1 of 2.
 ### BEGIN HIDDEN TESTS
 with check("08.choose") as c:
     reaches(c, choose, "A", seed=22, least=0.68)
 ### END HIDDEN TESTS
 
-# %% nbgrader={"grade": true, "grade_id": "choose_hidden12", "locked": true, "points": 8, "schema_version": 3, "solution": false, "task": false}
+# %% nbgrader={"grade": true, "grade_id": "choose_hidden12", "locked": true, "points": 8, "schema_version": 3, "solution": false, "task": false} tags=["trains"]
 # Hidden: scenario A, other labels, new test data, rung 2 of 2.
 ### BEGIN HIDDEN TESTS
 with check("08.choose") as c:
     reaches(c, choose, "A", seed=22, least=0.74)
 ### END HIDDEN TESTS
 
-# %% nbgrader={"grade": true, "grade_id": "choose_hidden21", "locked": true, "points": 6, "schema_version": 3, "solution": false, "task": false}
+# %% nbgrader={"grade": true, "grade_id": "choose_hidden21", "locked": true, "points": 6, "schema_version": 3, "solution": false, "task": false} tags=["trains"]
 # Hidden: scenario B, other labels, new test data, rung 1 of 2.
 ### BEGIN HIDDEN TESTS
 with check("08.choose") as c:
     reaches(c, choose, "B", seed=21, least=0.45)
 ### END HIDDEN TESTS
 
-# %% nbgrader={"grade": true, "grade_id": "choose_hidden22", "locked": true, "points": 8, "schema_version": 3, "solution": false, "task": false}
+# %% nbgrader={"grade": true, "grade_id": "choose_hidden22", "locked": true, "points": 8, "schema_version": 3, "solution": false, "task": false} tags=["trains"]
 # Hidden: scenario B, other labels, new test data, rung 2 of 2.
 ### BEGIN HIDDEN TESTS
 with check("08.choose") as c:
     reaches(c, choose, "B", seed=21, least=0.55)
 ### END HIDDEN TESTS
 
-# %% nbgrader={"grade": true, "grade_id": "choose_hidden31", "locked": true, "points": 6, "schema_version": 3, "solution": false, "task": false}
+# %% nbgrader={"grade": true, "grade_id": "choose_hidden31", "locked": true, "points": 6, "schema_version": 3, "solution": false, "task": false} tags=["trains"]
 # Hidden: scenario C, other labels, new test data, rung 1 of 2.
 ### BEGIN HIDDEN TESTS
 with check("08.choose") as c:
     reaches(c, choose, "C", seed=21, least=0.58)
 ### END HIDDEN TESTS
 
-# %% nbgrader={"grade": true, "grade_id": "choose_hidden32", "locked": true, "points": 8, "schema_version": 3, "solution": false, "task": false}
+# %% nbgrader={"grade": true, "grade_id": "choose_hidden32", "locked": true, "points": 8, "schema_version": 3, "solution": false, "task": false} tags=["trains"]
 # Hidden: scenario C, other labels, new test data, rung 2 of 2.
 ### BEGIN HIDDEN TESTS
 with check("08.choose") as c:
     reaches(c, choose, "C", seed=21, least=0.64)
 ### END HIDDEN TESTS
 
-# %% nbgrader={"grade": true, "grade_id": "choose_hidden41", "locked": true, "points": 6, "schema_version": 3, "solution": false, "task": false}
+# %% nbgrader={"grade": true, "grade_id": "choose_hidden41", "locked": true, "points": 6, "schema_version": 3, "solution": false, "task": false} tags=["trains"]
 # Hidden: scenario D, other labels, new test data, rung 1 of 2.
 ### BEGIN HIDDEN TESTS
 with check("08.choose") as c:
     reaches(c, choose, "D", seed=22, least=0.7)
 ### END HIDDEN TESTS
 
-# %% nbgrader={"grade": true, "grade_id": "choose_hidden42", "locked": true, "points": 8, "schema_version": 3, "solution": false, "task": false}
+# %% nbgrader={"grade": true, "grade_id": "choose_hidden42", "locked": true, "points": 8, "schema_version": 3, "solution": false, "task": false} tags=["trains"]
 # Hidden: scenario D, other labels, new test data, rung 2 of 2.
 ### BEGIN HIDDEN TESTS
 with check("08.choose") as c:
     reaches(c, choose, "D", seed=22, least=0.74)
 ### END HIDDEN TESTS
 
-# %% nbgrader={"grade": true, "grade_id": "choose_hidden51", "locked": true, "points": 6, "schema_version": 3, "solution": false, "task": false}
+# %% nbgrader={"grade": true, "grade_id": "choose_hidden51", "locked": true, "points": 6, "schema_version": 3, "solution": false, "task": false} tags=["trains"]
 # Hidden: scenario E, other labels, new test data, rung 1 of 2.
 ### BEGIN HIDDEN TESTS
 with check("08.choose") as c:
-    reaches(c, choose, "E", seed=21, least=0.48)
+    reaches(c, choose, "E", seed=21, least=0.5)
 ### END HIDDEN TESTS
 
-# %% nbgrader={"grade": true, "grade_id": "choose_hidden52", "locked": true, "points": 8, "schema_version": 3, "solution": false, "task": false}
+# %% nbgrader={"grade": true, "grade_id": "choose_hidden52", "locked": true, "points": 8, "schema_version": 3, "solution": false, "task": false} tags=["trains"]
 # Hidden: scenario E, other labels, new test data, rung 2 of 2.
 ### BEGIN HIDDEN TESTS
 with check("08.choose") as c:
@@ -359,13 +359,13 @@ for name, order in my_prediction.items():
 # %% tags=["experiment", "hide-source"]
 from course_utils import experiments
 
-RUNGS = {"A": (0.68, 0.74), "B": (0.45, 0.55), "C": (0.58, 0.64), "D": (0.7, 0.74), "E": (0.48, 0.53)}
+RUNGS = {"A": (0.68, 0.74), "B": (0.45, 0.55), "C": (0.58, 0.64), "D": (0.7, 0.74), "E": (0.5, 0.53)}
 KINDS = {"probe": "probe", "everything": "full", "head": "gradual", "first": "discriminative", "last": "discriminative",
          "LoRA": "lora", "scratch": "scratch", "L2-SP": "l2sp", "replay": "replay"}
 fig = Figure(figsize=(7.4, 9.6), layout="constrained")
 panels = fig.subplots(5, 1, height_ratios=[len(set(recorded[recorded.scenario == n].strategy)) for n in "ABCDE"], sharex=True)
 titles = {"A": "20 labels, near: read the features, leave them alone", "B": "30 labels, far: the lower features carry over",
-          "C": "600 labels, far: now the features themselves may change", "D": "1 : 23: what matters is the weight of a class",
+          "C": "600 labels, far: now the features themselves may change", "D": "1 : 23: make the rare class count",
           "E": "600 labels, letters to be kept: hold on while you move"}
 told = []
 for name, axes in zip("ABCDE", panels, strict=True):
@@ -389,7 +389,7 @@ plotting.show(fig, "Scores of strategies in five scenarios, mean and 95 % interv
 # ### What the recorded runs say
 #
 # Five draws of each scenario; differences are between strategies on the same labels and the same test data. The claims
-# state the advice as it is given, or what we expected after pilot runs on other draws; all but one (LoRA in D) were
+# state the advice as it is given, or what we expected after pilot runs on other draws; all but the last two of D were
 # written down before these runs. What trains sees its samples in 40 to 60 steps: that is the budget.
 #
 # - **A, few labels and near.** The probe reaches 79.4 %, everything at once 67.5 %: 11.9 points, interval 3.4 to 20.5
@@ -413,8 +413,11 @@ plotting.show(fig, "Scores of strategies in five scenarios, mean and 95 % interv
 #   interval 15.2 to 48.7 [did not hold here: 08.far_many_lora].
 # - **D, 1 : 23.** Class weights lift the macro-F1 of the probe from 45.4 % to 80.4 %, by 35.0 points, interval 34.2 to
 #   35.8 [held: 08.weights_help]. A head that is hardly regularized finds the rare class in part by itself; against it
-#   the weights gain 12.4 points, interval 8.0 to 16.8 [held: 08.weights_beat_free_head]. LoRA with weights has hardly
-#   begun after 40 steps: it is 42.8 points behind the weighted probe, interval 34.0 to 51.6 [held: 08.lora_starved].
+#   the weights gain 12.4 points, interval 8.0 to 16.8 [held: 08.weights_beat_free_head]. What trains in small batches
+#   is another matter: most batches of 16 hold no rare sample, and when one comes its weight is a blow. LoRA with class
+#   weights is 42.8 points behind the weighted probe after 40 steps, interval 34.0 to 51.6 [held: 08.lora_starved].
+#   With every class drawn equally often it gains 47.1 points, interval 36.7 to 57.5 [held: 08.balanced_starts], and
+#   has the best mean of all.
 # - **E, not to forget.** Training everything leaves 48.1 % of the letters, 26.9 points below the 75 that are asked
 #   for, interval 20.6 to 33.1 [held: 08.plain_forgets]. Replay leaves 42.5 points more, interval 35.4 to 49.5
 #   [held: 08.replay_keeps]. It costs 3.9 points, interval 0.4 to 7.5 on the new task, not surely within the 5 that we
@@ -463,7 +466,7 @@ plotting.show(fig, "Scores of strategies in five scenarios, mean and 95 % interv
 # | a few dozen labels | a probe, features of every layer, `C` over powers of ten | head first, then everything |
 # | hundreds of labels | everything, three rates | LoRA; a probe, to see what training buys |
 # | inputs unlike the pretraining | the gap of unlabeled samples; lower features | more labels |
-# | rare classes | class weights and macro-F1 | balanced batches |
+# | rare classes | a probe with class weights, scored by macro-F1 | training with balanced batches |
 # | a source task to keep | replay, if you have its data; L2-SP or EWC, if not | adapters that can be taken off (lesson 05) |
 # | many tasks, one backbone | LoRA or adapters, one each | probes |
 #

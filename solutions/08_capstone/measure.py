@@ -32,6 +32,7 @@ def settings_of(scenario: str, strategy: str) -> Strategy:
         "last layers": Strategy("partial", layers=(3, 4), **trains),
         "LoRA": Strategy("lora", **lora),
         "LoRA, weighted": Strategy("lora", class_weights=True, **lora),
+        "LoRA, balanced": Strategy("lora", balanced_batches=True, **lora),
         "L2-SP": Strategy("full", penalty="l2sp", strength=0.2, **trains),
         "replay": Strategy("full", penalty="replay", strength=1.0, **trains),
     }[strategy]
@@ -51,7 +52,7 @@ TRIED = {
           "LoRA"),
     "C": ("probe, top", "probe, layer 1", "scratch", "everything", "head first", "first layers", "last layers", "LoRA"),
     "D": ("probe, top", "probe, unregularized", "probe, weighted", "probe, layer 3, weighted", "LoRA",
-          "LoRA, weighted"),
+          "LoRA, weighted", "LoRA, balanced"),
     "E": ("probe, top", "everything", "everything, gently", "L2-SP", "replay"),
 }  # fmt: skip
 
@@ -178,6 +179,11 @@ MEASUREMENTS = [
                 id="08.lora_starved",
                 statement="D, classes 1 : 23: the weighted probe beats weighted LoRA within 40 steps.",
                 effect=gain("D", "probe, weighted", "LoRA, weighted"),
+            ),
+            Claim(
+                id="08.balanced_starts",
+                statement="D, classes 1 : 23: balanced batches beat class weights for LoRA within 40 steps.",
+                effect=gain("D", "LoRA, balanced", "LoRA, weighted"),
             ),
             Claim(
                 id="08.plain_forgets",

@@ -211,6 +211,16 @@ def choose(scenario):
 #-    return Strategy("full", lr=3e-3, steps=scenario.max_samples // 32, batch_size=32)
 #+    return Strategy("full", lr=2e-5, steps=scenario.max_samples // 32, batch_size=32)
 
+# %% wrong below_rung (a careful rate)
+# says: compare rates
+#-    return Strategy("full", lr=3e-3, steps=scenario.max_samples // 32, batch_size=32)
+#+    return Strategy("full", lr=5e-4, steps=scenario.max_samples // 32, batch_size=32)
+
+# %% wrong trains_with_few (rare class, LoRA with weights)
+# says: 25 of them of the rare class
+#-        return Strategy("probe", C=0.01, class_weights=True)
+#+        return Strategy("lora", r=8, lr=3e-3, steps=40, class_weights=True)
+
 # %% wrong few_steps
 # says: hardly begun
 #-    return Strategy("full", lr=3e-3, steps=scenario.max_samples // 32, batch_size=32)
@@ -300,4 +310,9 @@ def choose(scenario):
         layer = 4 if scenario.gap < 0.7 else 1
         return Strategy(name="probe", feature_layer=layer, C=0.03, class_weights=True)
     keep = {"penalty": "replay", "strength": 0.75} if scenario.keep_source else {"head_first": 0.2}
-    return Strategy("full", 3e-3, scenario.max_samples // 32, 32, **keep)
+    size = 16 if scenario.keep_source else 32
+    return Strategy("full", 3e-3, scenario.max_samples // size, size, **keep)
+
+# %% right rare class by balanced batches
+#-        return Strategy("probe", C=0.01, class_weights=True)
+#+        return Strategy("lora", r=8, lr=3e-3, steps=40, balanced_batches=True)
