@@ -21,7 +21,7 @@ class Strategy:
 
     name: str
     lr: float = 1e-3
-    steps: int = 60
+    steps: int = 40
     batch_size: int = 16
     feature_layer: int = 4
     C: float = 1.0

@@ -73,11 +73,11 @@ axes = fig.subplots()
 for name, row in facts.iterrows():
     color = plotting.OKABE_ITO[0 if row.kind == "text" else 1]
     axes.scatter(row.labels, row.gap, s=60, color=color, zorder=3)
-    asked = "classes 1 : 23" if row.metric == "macro-F1" else "must not forget" if row.keep_source else ""
-    axes.annotate(f"{name}  {asked}", (row.labels, row.gap), xytext=(9, -4), textcoords="offset points", color=color)
+    asked, drop = {"D": ("classes 1 : 23", -13), "E": ("must not forget", 4)}.get(name, ("", -4))
+    axes.annotate(f"{name}  {asked}", (row.labels, row.gap), xytext=(9, drop), textcoords="offset points", color=color)
 axes.set(xscale="log", xlim=(12, 2000), ylim=(0, 1.15 * facts.gap.max()), xlabel="labeled samples", ylabel="gap (σ)",
          title="Few labels or many, near or far: five places in the plane of all advice")
-axes.set_xticks([20, 50, 100, 200, 500, 1000], ["20", "50", "100", "200", "500", "1000"])
+axes.set_xticks([20, 50, 100, 200, 500, 1000], ["20", "50", "100", "200", "500", "1,000"])
 told = [f"{name} ({row.kind}): {row.labels} labels, gap {row.gap:.2f}." for name, row in facts.iterrows()]
 plotting.show(fig, "The five scenarios by number of labels and gap. " + " ".join(told))
 
@@ -133,7 +133,7 @@ print(f"score {tried.score}: the strategy {tried.problem}")
 from course_utils.settings import pick
 
 candidates = {
-    "A": [Strategy("probe"), Strategy("full", lr=1e-3)],
+    "A": [Strategy("probe"), Strategy("full", lr=1e-3, steps=40)],
     "D": [Strategy("probe", C=0.1), Strategy("probe", C=0.1, feature_layer=2)],
 }
 rows = [
@@ -162,7 +162,8 @@ pd.DataFrame(rows).drop(columns=["source", "problem"]).round(3)
 #
 # **Points**: 10 for a valid strategy within budget in all five; then for each scenario 4 on validation data, 6 for the
 # lower and 8 for the upper rung on new labels and test data. The rungs were set from recorded runs (section 5): more
-# than one strategy passes each, and the upper one leaves a margin for luck.
+# than one strategy passes each. In B to E, what misses the point missed the upper rung in every recorded draw. In A luck
+# decides much: on a kind draw training everything reaches it too; the draws that are graded are not kind.
 #
 # **Difficulty ●●● · Importance ●●● · 45 minutes · 100 points**
 #
@@ -238,14 +239,14 @@ with check("08.choose") as c:
 # Hidden: scenario A, other labels, new test data, rung 1 of 2.
 ### BEGIN HIDDEN TESTS
 with check("08.choose") as c:
-    reaches(c, choose, "A", seed=22, least=0.68)
+    reaches(c, choose, "A", seed=22, least=0.66)
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "choose_hidden12", "locked": true, "points": 8, "schema_version": 3, "solution": false, "task": false} tags=["trains"]
 # Hidden: scenario A, other labels, new test data, rung 2 of 2.
 ### BEGIN HIDDEN TESTS
 with check("08.choose") as c:
-    reaches(c, choose, "A", seed=22, least=0.74)
+    reaches(c, choose, "A", seed=22, least=0.7)
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "choose_hidden21", "locked": true, "points": 6, "schema_version": 3, "solution": false, "task": false} tags=["trains"]
@@ -346,6 +347,12 @@ live = pd.DataFrame(
 )
 live.pivot(index="rule", columns="scenario", values="score").loc[list(rules)].round(3)
 
+# %% [markdown]
+# A score of 0 is a strategy over budget. In E look at what the score does not say:
+
+# %% tags=["experiment"]
+live[live.scenario == pick(ci="D", laptop="E")][["rule", "score", "source", "parameters", "samples"]].round(3)
+
 # %% tags=["experiment"]
 recorded = record_frame("08.scenarios")
 for name, order in my_prediction.items():
@@ -355,11 +362,12 @@ for name, order in my_prediction.items():
 
 # %% [markdown]
 # Spoilers ahead: the recorded scores of all strategies. The dashed lines are the two hidden rungs.
+# In E a score counts only where enough letters are kept.
 
 # %% tags=["experiment", "hide-source"]
 from course_utils import experiments
 
-RUNGS = {"A": (0.68, 0.74), "B": (0.45, 0.55), "C": (0.58, 0.64), "D": (0.7, 0.74), "E": (0.5, 0.53)}
+RUNGS = {"A": (0.66, 0.7), "B": (0.45, 0.55), "C": (0.58, 0.64), "D": (0.7, 0.74), "E": (0.5, 0.53)}
 KINDS = {"probe": "probe", "everything": "full", "head": "gradual", "first": "discriminative", "last": "discriminative",
          "LoRA": "lora", "scratch": "scratch", "L2-SP": "l2sp", "replay": "replay"}
 fig = Figure(figsize=(7.4, 9.6), layout="constrained")
@@ -375,6 +383,11 @@ for name, axes in zip("ABCDE", panels, strict=True):
         color = plotting.STRATEGIES[next(kind for word, kind in KINDS.items() if word in words)]
         axes.errorbar(100 * row.mean, place, xerr=[[100 * (row.mean - row.low)], [100 * (row.high - row.mean)]], fmt="o",
                       color=color, capsize=3)
+        if name == "E":
+            kept = 100 * recorded[(recorded.scenario == "E") & (recorded.strategy == row.strategy)].source.mean()
+            axes.annotate(f"letters kept: {kept:.0f} %", (100 * row.high, place), xytext=(8, -4), textcoords="offset points",
+                          fontsize=9, color="#B00000" if kept < 75 else "#444444")
+            told.append(f"Letters kept by {row.strategy}: {kept:.0f} %.")
     axes.set_yticks(range(len(rows)), rows.strategy)
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_title(f"{name} · {titles[name]}")
