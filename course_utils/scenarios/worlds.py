@@ -132,7 +132,7 @@ def _all_digits(split: str) -> tuple[torch.Tensor, torch.Tensor]:
 WORLDS = {
     "A": World("text", "text", _reviews("films"), (10, 10), (150, 150), "accuracy", 0.29, 640, 800_000),
     "B": World("images", "resnet", _grain(2.0), (5,) * 6, (80,) * 6, "accuracy", 1.22, 960, 350_000),
-    "C": World("images", "resnet", _in_grain(True), (60,) * 10, (35,) * 10, "accuracy", 1.0, 1600, 350_000),
+    "C": World("images", "resnet", _in_grain(True), (57,) * 10, (35,) * 10, "accuracy", 1.0, 1600, 350_000),
     "D": World("text", "text", _reviews("restaurants"), (25, 575), (200, 200), "macro-F1", 0.42, 640, 20_000),
-    "E": World("images", "resnet_gn", _in_grain(False), (60,) * 10, (35,) * 10, "accuracy", 0.45, 960, 350_000, 0.75),
+    "E": World("images", "resnet_gn", _in_grain(False), (57,) * 10, (35,) * 10, "accuracy", 0.45, 960, 350_000, 0.75),
 }

@@ -139,13 +139,13 @@ MEASUREMENTS = [
             ),
             Claim(
                 id="08.far_many_full",
-                statement="C, 600 labels far from the source: training everything beats the best probe by 10 points.",
+                statement="C, 570 labels far from the source: training everything beats the best probe by 10 points.",
                 effect=gain("C", "everything", "probe, top"),
                 at_least=10.0,
             ),
             Claim(
                 id="08.far_many_scratch",
-                statement="C, 600 labels far from the source: pretrained weights beat random ones, far as they are.",
+                statement="C, 570 labels far from the source: pretrained weights beat random ones, far as they are.",
                 effect=gain("C", "everything", "scratch"),
             ),
             Claim(
@@ -161,7 +161,7 @@ MEASUREMENTS = [
             ),
             Claim(
                 id="08.far_many_lora",
-                statement="C, 600 labels far from the source: LoRA is within 3 points of training everything.",
+                statement="C, 570 labels far from the source: LoRA is within 3 points of training everything.",
                 effect=gain("C", "LoRA", "everything"),
                 within=(-3.0, 3.0),
             ),
