@@ -21,7 +21,9 @@ class _Commands(TyperGroup):
         except CourseError as error:
             self._stop("\n".join(error._render_traceback_()), 1)
         except KeyboardInterrupt:
-            self._stop("\nStopped. Nothing half-written is left; measure and pretrain resume when run again.", 130)
+            self._stop(
+                "\nStopped. Nothing half-written is left; measure, compare and pretrain resume when run again.", 130
+            )
         except ModuleNotFoundError as error:
             needs = _instructor_part(error.name)
             if not needs:
@@ -48,6 +50,7 @@ LessonName = Annotated[Optional[str], typer.Argument(help="A lesson's number or 
 def main() -> None:
     """Entry point of the `course` command."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    sys.stdout.reconfigure(errors="replace")  # a terminal that cannot show a class name must not end a long run
     app()
 
 
@@ -191,6 +194,35 @@ def pretrain(
 
     for each in [name] if name else RECIPES:
         pretrain_vision(each, (out / each if out else data_dir() / "backbones" / each), seed=seed, steps=steps)
+
+
+@app.command()
+def compare(
+    data: Annotated[Optional[Path], typer.Option(help="A CSV of texts with labels, or an .npz with x and y.")] = None,  # noqa: UP045
+    images: Annotated[Optional[Path], typer.Option(help="A folder with a subfolder of images per class.")] = None,  # noqa: UP045
+    text_column: Annotated[str, typer.Option(help="The column of the texts.")] = "text",
+    label_column: Annotated[str, typer.Option(help="The column of the classes.")] = "label",
+    strategies: Annotated[Optional[str], typer.Option(help="Some of baseline,probe,lora,full,gradual.")] = None,  # noqa: UP045
+    folds: Annotated[int, typer.Option(help="Number of folds.")] = 5,
+    seed: Annotated[int, typer.Option(help="Seed of folds, draw and training.")] = 0,
+    max_rows: Annotated[int, typer.Option(help="Where there are more, this many are drawn.")] = 2000,
+    max_steps: Annotated[Optional[int], typer.Option(help="Of each training. Default: 150 or 3 epochs.")] = None,  # noqa: UP045
+    budget_minutes: Annotated[Optional[float], typer.Option(help="Stop in time, after 2 folds or more.")] = None,  # noqa: UP045
+    model: Annotated[Optional[str], typer.Option(help="A local folder or a hub id. Default: the course's.")] = None,  # noqa: UP045
+    out: Annotated[Path, typer.Option(help="Folder for figure, tables and report.")] = Path("comparison"),
+) -> None:
+    """Compare strategies on your own data and recommend one (resumes after Ctrl-C)."""
+    if (data is None) == (images is None):
+        raise CourseError("Name your data.", "Give either --data FILE.csv (or .npz) or --images FOLDER.")
+    if images and not images.is_dir():
+        raise CourseError(f"There is no folder {images}.", "Arrange the images as FOLDER/CLASS/IMAGE.png.")
+    from course_utils.compare import compare
+
+    columns = {"text_column": text_column, "label_column": label_column}
+    limits = {"max_rows": max_rows, "max_steps": max_steps, "budget_minutes": budget_minutes}
+    names = strategies.replace(",", " ").split() if strategies else None
+    print(compare(data or images, strategies=names, folds=folds, seed=seed, model=model, out=out, **columns, **limits))
+    print(f"\nWritten to {out}: comparison.png, table.csv, folds.csv, report.txt")
 
 
 @app.command()

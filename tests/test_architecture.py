@@ -13,7 +13,7 @@ FLOORS = [
     {"settings"},
     {"datasets", "backbones", "experiments"},
     {"loaders", "training", "records", "plotting", "checks", "retention"},
-    {"claims", "doctor"},
+    {"claims", "doctor", "compare", "scenarios"},
     {"authoring"},
     {"grading"},
     {"cli"},

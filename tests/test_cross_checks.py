@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import math
 
 import pytest
 import torch
@@ -175,3 +176,15 @@ def test_diagonal_fisher_is_that_of_backpack():
     exact = {name: p.diag_ggn_exact for name, p in theirs.named_parameters()}
     torch.testing.assert_close(fisher(ours, x, y, batch_size=3), empirical, atol=1e-7, rtol=1e-5)
     torch.testing.assert_close(fisher(ours, x, batch_size=3), exact, atol=1e-7, rtol=1e-5)
+
+
+@pytest.mark.parametrize("tau", [0.05, 0.5])
+def test_nt_xent_is_the_double_loop_of_its_formula(tau):
+    z1, z2 = torch.randn(2, 6, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    z = [vector / vector.norm() for vector in (*z1, *z2)]
+    losses = []
+    for i, anchor in enumerate(z):
+        terms = [math.exp(anchor @ other / tau) for k, other in enumerate(z) if k != i]
+        losses.append(-math.log(math.exp(anchor @ z[(i + 6) % 12] / tau) / sum(terms)))
+    ours = lesson("06_simclr_temperature").nt_xent(z1, z2, tau)
+    assert ours.item() == pytest.approx(sum(losses) / 12, rel=1e-12)

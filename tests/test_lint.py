@@ -158,6 +158,9 @@ def test_what_looks_similar_is_allowed(lines, tmp_path):
 def test_slow_cells(tmp_path):
     assert broken(tmp_path, timings={"double_check": 2.5}) == ["slow"]
     assert broken(tmp_path, timings={"double_check": 1.5, "cell-of-an-experiment": 60.0}) == []
+    trains = ('tags=["nbval-check-output"]', 'tags=["trains", "nbval-check-output"]')
+    assert broken(tmp_path, trains, timings={"double_check": 9.0}) == []
+    assert broken(tmp_path, trains, timings={"double_check": 11.0}) == ["slow"]
 
 
 def test_problems_name_the_line(tmp_path):

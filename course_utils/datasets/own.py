@@ -17,6 +17,27 @@ def load_csv(path: str | Path, text_column: str = "text", label_column: str = "l
     missing, empty or unreadable file, for missing columns or values, and for fewer than two classes.
     """
     import datasets
+
+    table = read_csv(path, text_column, label_column)
+    for part, column in (("text", text_column), ("label", label_column)):
+        missing = numpy.flatnonzero(is_missing(table[part]))
+        if len(missing):
+            raise CourseError(
+                f"{path} has {len(missing)} empty or NaN values in column '{column}', the first in row "
+                f"{missing[0] + 1} below the header.",
+                "Fill them in or delete those rows.",
+            )
+    names = class_names(table["label"], path)
+    features = datasets.Features(text=datasets.Value("string"), label=datasets.ClassLabel(names=names))
+    index = [names.index(label) for label in table["label"]]
+    return datasets.Dataset.from_dict({"text": table["text"].tolist(), "label": index}, features=features)
+
+
+def read_csv(path: str | Path, text_column: str = "text", label_column: str = "label"):
+    """The two columns as a data frame of strings, `text` and `label`, rows with missing values among them.
+
+    Raises CourseError for a missing, empty or unreadable file, for missing columns, and for no rows.
+    """
     import pandas
 
     path = _file(path)
@@ -32,27 +53,24 @@ def load_csv(path: str | Path, text_column: str = "text", label_column: str = "l
             f"{path} is no table with commas ({str(error).strip()}).",
             "Put quotes around texts that contain commas or line breaks, and the column names in the first row.",
         ) from None
+    except (OSError, EOFError) as error:
+        raise CourseError(f"{path} cannot be read ({error}).", "Export or copy it again.") from None
     for column in (text_column, label_column):
         if column not in table.columns:
-            raise CourseError(
-                f"{path} has no column '{column}'; it has: {', '.join(map(str, table.columns))}.",
-                "Name the columns with text_column=... and label_column=... (separated by commas in the file).",
-            )
+            header = ",".join(map(str, table.columns))
+            other = next((mark for mark in (";", "\t", "|") if mark in header), None)
+            mend = "Name the columns with text_column=... and label_column=... (--text-column, --label-column)."
+            if other:
+                mend = f"Its columns are separated by {other!r}: save it separated by commas."
+            raise CourseError(f"{path} has no column '{column}'; it has: {header.replace(',', ', ')}.", mend)
     if table.empty:
         raise CourseError(f"{path} has column names but no rows.", "Put one text and its label in each row.")
-    texts, labels = table[text_column], table[label_column].str.strip()
-    for column, values in ((text_column, texts), (label_column, labels)):
-        missing = numpy.flatnonzero(values.str.strip().eq("") | values.str.lower().eq("nan"))
-        if len(missing):
-            raise CourseError(
-                f"{path} has {len(missing)} empty or NaN values in column '{column}', the first in row "
-                f"{missing[0] + 1} below the header.",
-                "Fill them in or delete those rows.",
-            )
-    names = _classes(labels, path)
-    features = datasets.Features(text=datasets.Value("string"), label=datasets.ClassLabel(names=names))
-    index = [names.index(label) for label in labels]
-    return datasets.Dataset.from_dict({"text": texts.tolist(), "label": index}, features=features)
+    return pandas.DataFrame({"text": table[text_column], "label": table[label_column].str.strip()})
+
+
+def is_missing(values):
+    """Which strings of a column stand for no value: blank ones and those that say NaN."""
+    return values.str.strip().eq("") | values.str.lower().eq("nan")
 
 
 def load_npz(path: str | Path, size: int = SIZE, channels: int = 1):
@@ -62,6 +80,13 @@ def load_npz(path: str | Path, size: int = SIZE, channels: int = 1):
     The images come back as float32 (channels, size, size) in [0, 1]: resized, gray from color by luma, color from
     gray by repetition. Raises CourseError for arrays of another shape, type or range, with NaN, or of one class.
     """
+    x, y = read_npz(path)
+    names = class_names(y.astype(str).tolist(), path, numeric=y.dtype.kind in "iu")
+    return as_dataset(resize(x, size, channels), [names.index(label) for label in y.astype(str)], names)
+
+
+def read_npz(path: str | Path) -> tuple[numpy.ndarray, numpy.ndarray]:
+    """The arrays x and y of the file as they are, checked as `load_npz` says (but for the number of classes)."""
     path = _file(path)
     try:
         with numpy.load(path, allow_pickle=False) as archive:
@@ -85,9 +110,7 @@ def load_npz(path: str | Path, size: int = SIZE, channels: int = 1):
         )
     if y.dtype.kind not in "iuUS":
         raise CourseError(f"The labels y in {path} are {y.dtype}.", "Give integers or strings.")
-    names = _classes([str(label) for label in y.astype(str)], path, numeric=y.dtype.kind in "iu")
-    scaled = x.astype(numpy.float32) / (255 if x.dtype == numpy.uint8 else 1)
-    return as_dataset(_resize(scaled, size, channels), [names.index(str(label)) for label in y.astype(str)], names)
+    return x, y
 
 
 def load_image_folder(path: str | Path, size: int = SIZE, channels: int = 1):
@@ -97,7 +120,22 @@ def load_image_folder(path: str | Path, size: int = SIZE, channels: int = 1):
     backbones know them. Raises CourseError for a missing folder, no class subfolders, an empty or single class, and an
     unreadable image.
     """
-    from PIL import Image
+    files, labels = list_image_folder(path)
+    names = class_names(labels, path)
+    images = []
+    for file in files:
+        image = read_image(file, size, channels)
+        if image is None:
+            raise CourseError(f"{file} cannot be read as an image.", "Delete it or save it again as PNG.")
+        images.append(image)
+    return as_dataset(numpy.stack(images), [names.index(label) for label in labels], names)
+
+
+def list_image_folder(path: str | Path) -> tuple[list[str], list[str]]:
+    """Files and class names (those of the subfolders), one each per image; nothing is read.
+
+    Raises CourseError for a missing folder, no class subfolders and an empty class.
+    """
     from torchvision.datasets import ImageFolder
 
     path = Path(path)
@@ -110,16 +148,19 @@ def load_image_folder(path: str | Path, size: int = SIZE, channels: int = 1):
         subfolders = any(child.is_dir() for child in path.iterdir())
         what = str(error).splitlines()[0] if subfolders else f"{path} has no class subfolders."
         raise CourseError(what, mend) from None
-    names = _classes(folder.classes, path)
-    images = []
-    for file, _ in folder.samples:
-        try:
-            with Image.open(file) as image:
-                image = image.convert("L" if channels == 1 else "RGB").resize((size, size), Image.Resampling.BILINEAR)
-        except OSError:
-            raise CourseError(f"{file} cannot be read as an image.", "Delete it or save it again as PNG.") from None
-        images.append(numpy.asarray(image, dtype=numpy.float32).reshape(size, size, -1) / 255)
-    return as_dataset(numpy.stack(images).transpose(0, 3, 1, 2), folder.targets, names)
+    return [file for file, _ in folder.samples], [folder.classes[target] for target in folder.targets]
+
+
+def read_image(file: str | Path, size: int = SIZE, channels: int = 1) -> numpy.ndarray | None:
+    """The image as float32 (channels, size, size) in [0, 1]; None if it cannot be read."""
+    from PIL import Image
+
+    try:
+        with Image.open(file) as image:
+            image = image.convert("L" if channels == 1 else "RGB").resize((size, size), Image.Resampling.BILINEAR)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None
+    return numpy.asarray(image, dtype=numpy.float32).reshape(size, size, -1).transpose(2, 0, 1) / 255
 
 
 def load_hub(
@@ -190,7 +231,7 @@ def _file(path: str | Path) -> Path:
     return path
 
 
-def _classes(labels, path: Path, numeric: bool = False) -> list[str]:
+def class_names(labels, path: str | Path, numeric: bool = False) -> list[str]:
     """The class names in order: of integers by value, of strings by alphabet."""
     names = sorted(set(labels), key=int if numeric else None)
     if len(names) < 2:
@@ -221,12 +262,13 @@ def _check_images(x: numpy.ndarray, path: Path) -> None:
             )
 
 
-def _resize(x: numpy.ndarray, size: int, channels: int) -> numpy.ndarray:
-    """(N, H, W) or (N, H, W, C) in [0, 1] → (N, channels, size, size) in [0, 1]."""
+def resize(x: numpy.ndarray, size: int, channels: int) -> numpy.ndarray:
+    """(N, H, W) or (N, H, W, C), uint8 or float in [0, 1] → float32 (N, channels, size, size) in [0, 1]."""
     import torch
     from torch.nn import functional
     from torchvision.transforms.v2.functional import rgb_to_grayscale
 
+    x = x.astype(numpy.float32) / (255 if x.dtype == numpy.uint8 else 1)
     images = torch.from_numpy(x if x.ndim == 4 else x[..., None]).permute(0, 3, 1, 2)
     if images.shape[1] == 3 and channels == 1:
         images = rgb_to_grayscale(images)
