@@ -1894,8 +1894,8 @@ plotting.show(fig, "Bars of accuracy in percent with 95 percent intervals by sou
 # - **Augmentation** encodes what does not matter. Whether a flip keeps the label is a question to the task, not to the
 #   library.
 # - **Better source models transfer better**, as a rule: over 16 ImageNet networks and 12 data sets, ImageNet accuracy
-#   and transfer accuracy correlated at r = 0.99 for fixed features and 0.96 for fine-tuning, though least so on
-#   fine-grained tasks [7].
+#   and transfer accuracy correlated at r = 0.99 for fixed features and 0.96 for fine-tuning; on two small fine-grained
+#   data sets the pretraining itself gained little [7].
 # - **Scratch can catch up.** On COCO, random initialization reached pretrained detectors, given enough steps, even with
 #   a tenth of the data; pretraining saved time [9]. In medical imaging, ImageNet features added little accuracy to
 #   small models trained from scratch [13]. Both are cases where the source is far from the target or labels are not
