@@ -386,7 +386,8 @@ for name, axes in zip("ABCDE", panels, strict=True):
         if name == "E":
             kept = 100 * recorded[(recorded.scenario == "E") & (recorded.strategy == row.strategy)].source.mean()
             axes.annotate(f"letters kept: {kept:.0f} %", (100 * row.high, place), xytext=(8, -4), textcoords="offset points",
-                          fontsize=9, color="#B00000" if kept < 75 else "#444444")
+                          fontsize=9, color="#B00000" if kept < 75 else "#444444",
+                          bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5})
             told.append(f"Letters kept by {row.strategy}: {kept:.0f} %.")
     axes.set_yticks(range(len(rows)), rows.strategy)
     axes.set_ylim(-0.6, len(rows) - 0.4)
