@@ -600,7 +600,8 @@ with check("06.negative_weights") as c:
 
 # %% tags=["experiment"]
 from IPython import get_ipython
-from ipywidgets import FloatLogSlider, interact
+from IPython.display import display
+from ipywidgets import FloatLogSlider, Image, IntSlider, VBox
 
 from course_utils.records import record_frame
 
@@ -622,16 +623,25 @@ def draw_weights(axes, tau: float, row: int = 0) -> float:
     return float(effective[row])
 
 
-def show_weights(tau: float = 0.2, row: int = 0) -> None:
+def weights_png(tau: float, row: int) -> bytes:
     fig = Figure(figsize=(7.0, 2.6), layout="constrained")
     axes = fig.subplots()
-    number = draw_weights(axes, tau, row)
+    draw_weights(axes, tau, row)
     axes.set_ylabel("weight (% of negatives)")
-    plotting.show(fig, f"Weights of the 30 negatives of view {row} at τ = {tau:.3g}; effective number {number:.1f}.")
+    return plotting.png(fig)
+
+
+def weights_by_hand() -> VBox:
+    """Two sliders, and the weights of that row at that temperature."""
+    tau, row = FloatLogSlider(0.2, min=-2, max=1, step=0.05, description="τ"), IntSlider(0, 0, 31, description="row")
+    picture = Image(value=weights_png(0.2, 0), format="png")
+    for slider in (tau, row):
+        slider.observe(lambda change: picture.set_trait("value", weights_png(tau.value, row.value)), "value")
+    return VBox([tau, row, picture])
 
 
 if get_ipython():  # a slider needs a notebook; the next cell is the same picture without one
-    interact(show_weights, tau=FloatLogSlider(0.2, min=-2, max=1, step=0.05, description="τ"), row=(0, 31))
+    display(weights_by_hand())
 
 # %% [markdown]
 # Where no slider runs, four positions of it:
