@@ -24,7 +24,8 @@ def test_generated_files_are_what_the_source_gives(lesson):
 @each_lesson
 def test_every_answer_gets_its_verdict(lesson):
     report = audit(lesson)
-    assert report.ok, "\n".join(map(str, report.failures))
+    faults = [f"{r.answer.exercise}, {r.answer.label}: {r.fault}" for r in report.results if r.fault]
+    assert report.ok, "\n".join(report.problems + faults)
 
 
 @each_lesson

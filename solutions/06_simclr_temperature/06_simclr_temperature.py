@@ -100,8 +100,8 @@ plotting.show(
 #
 # ### Exercise 1 · `two_views`
 #
-# Everything the network will learn to ignore comes in here. Each image must get **its own** two random draws; if a
-# batch shares one draw, the draw itself gives the game away.
+# Everything the network will learn to ignore comes in here. Each image must get **its own** two random draws; if all
+# first views share one draw, the draw alone tells that none of them is the positive of another.
 #
 # `two_views(batch, transform) -> (view1, view2)`
 #
@@ -152,7 +152,8 @@ with check("06.two_views") as c:
     c.that(views is not None, "returns_none", "Your result is None: does your function end in `return …`?")
     c.that(calls, "not_transformed", "`transform` was never called.")
     c.that((3, 1, 2, 2) not in calls, "whole_batch", "You gave `transform` the whole batch at once. It then draws once, and all "
-           "images share the same shift, slant and noise: the network can win by looking at the draw. Call it per image.")
+           "images share the same shift, slant and noise: the draw alone tells the sides apart. Call it per image.")
+    c.that(set(calls) == {(1, 2, 2)}, "not_one_image", f"`transform` takes one image (C, H, W), here (1, 2, 2); you gave it {calls[0]}.")
     c.that(isinstance(views, tuple | list) and len(views) == 2, "not_a_pair", "Return two tensors, `view1, view2`, each with all B images.")
     c.that(all(torch.is_tensor(view) for view in views), "not_stacked", "Each of the two should be one tensor; a list of images was returned.")
     c.that(all(view.shape == batch.shape for view in views), "wrong_shape",
@@ -260,7 +261,8 @@ plotting.show(fig, "Three rows of nine handwritten digits: the images, and two v
 #
 # - `z1`, `z2` (B, D) are outputs of the head, of any length: normalize them here. Row i of both shows the same image.
 # - The mean over all 2B rows. With B = 1 there is no negative and the loss is 0.
-# - Finite at τ = 0.01, and in half precision (float16 ends at 65,504, and e^{1/τ} passes that below τ = 0.09).
+# - Finite at τ = 0.01, and in half precision (float16 ends at 65,504, and e^{1/τ} passes that below τ = 0.09). A loss of
+#   float64 vectors stays float64.
 #
 # **Difficulty ●●○ · Importance ●●● · 15 minutes · 22 points**
 #
@@ -300,12 +302,17 @@ def nt_xent(z1: torch.Tensor, z2: torch.Tensor, tau: float) -> torch.Tensor:
 with check("06.nt_xent") as c:
     log, exp = math.log, math.exp
     same = torch.tensor([[3.0, 4.0]]).repeat(8, 1).requires_grad_()  # eight images, all vectors identical
-    loss = nt_xent(same, same, 0.5)
+    try:
+        loss = nt_xent(same, same, 0.5)
+    except IndexError as error:
+        c.fail("target_out_of_range", f"Your function stopped with IndexError: {error}. Which columns do the logits have, and which of them is right in "
+                                      "row i? Where the diagonal is cut out, every column behind it moves up by one.")
     c.that(loss is not None, "returns_none", "Your result is None: does your function end in `return …`?")
     c.that(torch.is_tensor(loss) and loss.requires_grad, "no_gradient", "The loss carries no gradient: return a tensor that was made "
            "from z1 and z2, without .item(), float() or detach().")
     c.that(loss.ndim == 0, "not_a_scalar", f"The loss has the shape {tuple(loss.shape)}; it should be the mean over all rows.")
-    c.that(not loss.isnan() and loss != math.inf, "not_finite", "With identical vectors the loss is not finite. Is the positive "
+    c.that(not loss.isnan(), "zero_times_inf", "With identical vectors the loss is NaN. A mask times ∞ is NaN where the mask is 0: fill in −∞ instead.")
+    c.that(loss != math.inf, "not_finite", "With identical vectors the loss is not finite. Is the positive "
            "masked instead of the view itself, or is a view its own positive?")
     c.expect(
         loss,
@@ -317,6 +324,9 @@ with check("06.nt_xent") as c:
             "positive_left_out": (log(14), "You got log(2B − 2). The positive belongs in the denominator as well, "
                                            "otherwise this is no probability."),
             "masked_with_zero": (log(15 + exp(-2)), "You set a logit to 0 to leave it out, but e⁰ = 1 still counts."),
+            "masked_with_minus_one": (log(15 + exp(-4)), "You set a cosine to −1 to leave it out, but e^(−1/τ) still counts."),
+            "softmax_twice": (log(15 * exp(1 / 15) + 1) - 1 / 15, "cross_entropy got probabilities. It takes logits, and the softmax of them itself."),
+            "directions_added": (2 * log(8), "You added two losses of log B, one per direction. Here all 2B − 1 others stand in one denominator."),
             "added_up": (16 * log(15), "You added up the rows; the loss is their mean."),
             "half_the_count": (2 * log(15), "Twice too much: there are 2B rows, not B."),
             "half_the_loss": (0.5 * log(15), "Half of what it should be. The 1/(2B) is already in the mean over 2B rows, and the loss is not multiplied by τ."),
@@ -374,6 +384,7 @@ with check("06.nt_xent") as c:
     z1, z2 = draw(5, 3), draw(5, 3)
     with c.unchanged(z1, z2):
         loss = nt_xent(z1, z2, 0.3)
+    c.that(loss.dtype == torch.float64, "dtype_lowered", "float64 went in and another dtype came out; only half precision should be raised.")
     c.expect(nt_xent(z2, z1, 0.3), loss, what="With the two sides exchanged the loss")
     c.expect(nt_xent(z1 * (draw(5, 1).abs() + 0.1), z2 * 7, 0.3), loss, tol=1e-9, what="With other lengths of the vectors the loss")
     order = torch.tensor([3, 0, 4, 1, 2])
@@ -382,11 +393,16 @@ with check("06.nt_xent") as c:
     c.expect(nt_xent(z1 @ turn, z2 @ turn, 0.3), loss, tol=1e-9, what="With all vectors turned by one rotation the loss")
     c.that(not torch.isclose(nt_xent(z1, z2[order], 0.3), loss), "wrong_positive",
            "Pairing the views differently does not change the loss: which row is whose positive does not matter to it.")
-    c.that(loss.dtype == torch.float64, "dtype_lowered", "float64 went in and another dtype came out; only half precision should be raised.")
     simplex = torch.eye(4) - 1 / 4  # four directions, cosine −1/3 between any two
     c.expect(nt_xent(simplex, 3 * simplex, 0.07), log(1 + 6 * exp(-4 / 3 / 0.07)), tol=1e-6, what="For the corners of a simplex the loss at τ = 0.07")
     c.expect(nt_xent(torch.eye(6), -torch.eye(6), 0.5), 2 + log(exp(-2) + 10), what="With opposite positives the loss")
     c.expect(nt_xent(draw(1, 4), draw(1, 4), 0.1), 0.0, what="With a single image, which has no negatives, the loss")
+    corners = F.normalize(torch.eye(4) - 1 / 4, dim=1)
+    far = nt_xent(corners[:2], corners[2:], 0.01)
+    told = ("At τ = 0.01, with no two vectors near each other, the loss is not finite: e^(−133) rounds to 0. Subtract the largest of the logits that take part, "
+            "not 1/τ, nor a maximum that includes the view itself; cross_entropy and logsumexp do that.")
+    c.that(far.isfinite(), "underflow", told)
+    c.expect(far, log(3), tol=1e-4, what="At τ = 0.01, with no two vectors near each other, the loss", mistakes={"underflow": (0.0, told)})
     # Gradient: both views are pulled, and as the length does not matter, nothing pulls along a vector.
     z1, z2 = draw(4, 3).requires_grad_(), draw(4, 3).requires_grad_()
     nt_xent(z1, z2, 0.2).backward()
@@ -394,6 +410,10 @@ with check("06.nt_xent") as c:
         c.that(z.grad is not None and z.grad.norm() > 0, "one_side_detached", f"No gradient reaches the {name} views. In SimCLR both views are trained.")
         c.that((z.grad * z).sum(1).abs().max() < 1e-9 * z.grad.norm(), "length_matters",
                "The gradient has a part along the vector itself, so the length matters: normalize with gradient.")
+    with torch.no_grad():
+        step = 1e-5 * z1.grad
+        slope = (nt_xent(z1 + step, z2, 0.2) - nt_xent(z1 - step, z2, 0.2)) / 2
+    c.that(torch.isclose(slope, (step * z1.grad).sum(), rtol=1e-3), "gradient_cut", "The gradient is not the slope of the loss: a part of the similarities was detached.")
     for scale in (1.0, 100.0):
         half = (scale * draw(8, 16)).half()
         for tau in (0.5, 0.05):
@@ -422,7 +442,7 @@ with check("06.nt_xent") as c:
 # softmax spreads its weight over all of them, a cold one puts it on the few that are most similar, the *hard* negatives
 # [4].
 #
-# Hard is not always good. The most similar picture of another 3 is a 3. Cold temperatures push those apart too; Wang
+# Hard is not always good. The picture most similar to a 3 is another 3. Cold temperatures push those apart too; Wang
 # and Liu call it the uniformity-tolerance dilemma [4].
 #
 # ### Exercise 3 · `negative_weights`
@@ -478,6 +498,7 @@ with check("06.negative_weights") as c:
     c.that(result is not None, "returns_none", "Your result is None: does your function end in `return …`?")
     c.that(isinstance(result, tuple | list) and len(result) == 2, "not_a_pair", "Return two tensors, `weights, effective`.")
     weights, effective = result
+    c.that(torch.is_tensor(weights) and torch.is_tensor(effective), "not_a_tensor", "Both results are tensors, with one number per pair and one per row.")
     off, one = 1 - torch.eye(8), torch.ones(8, 8)
     partner = torch.eye(8).roll(4, 0)
     c.that(weights.shape == (8, 8), "wrong_shape", f"With B = 4 the weights have shape (8, 8): every view against every view. Yours: {tuple(weights.shape)}.")
@@ -508,6 +529,7 @@ with check("06.negative_weights") as c:
                                                                        "q is the share among negatives."),
             "sign": (torch.full((8,), 1 / 6), "You got 1/6: the minus sign of the entropy is missing."),
             "base_two": (torch.full((8,), exp(math.log2(6))), "You took the log to base 2 and then e to its power; both to base e."),
+            "zero_log_zero": (torch.full((8,), math.nan), "The entropy is NaN: what was left out has q = 0, and 0 · log 0 counts as 0."),
         },
     )
     a, b = torch.tensor([[2.0, 0], [0, 1]]), torch.tensor([[1.0, 0], [3, 0]])  # rows a1 a2 b1 b2: cosines 0 and 1
@@ -651,12 +673,12 @@ pd.DataFrame(rows).round(2)
 
 # %% [markdown]
 # Twenty times colder, about twenty times the gradient, so a cold start is loud but not an explosion. Adam divides the
-# scale out; plain SGD and gradient clipping do not.
+# scale out; plain SGD does not, and a threshold for clipping would have to follow τ.
 #
 # ## 4 · A schedule for τ
 #
 # If a hot loss sorts by groups and a cold one tells neighbors apart, why not one after the other? A half cosine from
-# hot to cold is a popular choice. Kukleva and others let τ swing up and down along a cosine for the whole training, on
+# hot to cold is a simple choice. Kukleva and others let τ swing up and down along a cosine for the whole training, on
 # data with many rare classes [5].
 #
 # ### Exercise 4 · `tau_schedule`
@@ -665,9 +687,10 @@ pd.DataFrame(rows).round(2)
 #
 # `tau_schedule(step, total, tau_start=0.5, tau_end=0.07, warmup_frac=0.1) -> float`, with $w$ = warmup_frac · total:
 #
-# $$τ(t) = \begin{cases} τ_{start} & t ≤ w \\ τ_{end} + (τ_{start} - τ_{end}) \cdot \frac12 \left(1 + \cos π \frac{t - w}{T - w}\right) & w < t < T \\ τ_{end} & t ≥ T \end{cases}$$
+# $$τ(t) = \begin{cases} τ_{start} & t ≤ w \text{ and } t < T \\ τ_{end} + (τ_{start} - τ_{end}) \cdot \frac12 \left(1 + \cos π \frac{t - w}{T - w}\right) & w < t < T \\ τ_{end} & t ≥ T \end{cases}$$
 #
-# Steps count from 0; $T$ is `total`. $w$ need not be a whole number, may be 0, and may be all of $T$.
+# Steps count from 0; $T$ is `total`. $w$ need not be a whole number, may be 0, and may be all of $T$: then τ drops to
+# $τ_{end}$ at step $T$, since the last line of the formula holds in any case.
 #
 # **Difficulty ●○○ · Importance ●○○ · 6 minutes · 8 points**
 #
@@ -726,6 +749,13 @@ with check("06.tau_schedule") as c:
             "comes_back": (between(0.5, (1 + np.cos(2 * np.pi * ways)) / 2), "It comes back up: a whole cosine. Half of one was asked."),
             "falls_to_zero": (0.5 * cosine, "It falls to 0, not to tau_end."),
             "adds_up": (0.07 + 0.5 * cosine, "It begins at tau_start + tau_end: the cosine spans the difference of the two."),
+            "one_step_early": (between(0.5, [1, 1, 1, *(1 + np.cos(np.pi * np.array([30, 45]) / 89)) / 2, 0]),
+                               "The decay ends at step total − 1. Steps count from 0, and tau_end is due at step `total`."),
+            "half_missing": (between(0.5, [1, 1, 1, *(1 + np.cos(np.pi * ways[3:5])), 0]), "After the warmup τ jumps up: 1 + cos runs from 2 to 0, so half of it was asked."),
+            "quarter": (between(0.5, [1, 1, 1, *np.cos(np.pi / 2 * ways[3:5]), 0]), "A quarter of a cosine is flat at its beginning only. Half of one was asked."),
+            "exponential": (0.5 * (0.07 / 0.5) ** ways, "It falls by the same factor each step; a half cosine was asked."),
+            "fraction_as_steps": (between(0.5, [1, *(1 + np.cos(np.pi * (np.array(steps[1:]) - 0.1) / 99.9)) / 2]),
+                                  "warmup_frac was taken as a number of steps; it is a share of `total`."),
             "degrees": (between(0.5, (1 + np.cos(np.deg2rad(np.pi * ways))) / 2), "τ hardly moves: is the angle in degrees?"),
         },
     )
@@ -736,7 +766,8 @@ with check("06.tau_schedule") as c:
 with check("06.tau_schedule") as c:
     c.expect(tau_schedule(170, 100), 0.07, what="Beyond the last step τ",
              mistakes={"comes_back": (0.07 + 0.43 * (1 + math.cos(math.pi * 160 / 90)) / 2, "Beyond `total` τ climbs again; it stays at tau_end.")})
-    c.expect([tau_schedule(step, 8, 1.0, 0.2, 0.0) for step in (0, 4, 8)], [1.0, 0.6, 0.2], what="Without warmup the list of temperatures")
+    c.expect([tau_schedule(step, 8, 1.0, 0.2, 0.0) for step in (0, 4, 8)], [1.0, 0.6, 0.2], what="Without warmup the list of temperatures",
+             mistakes={"at_least_one": ([1.0, 0.6 + 0.4 * math.cos(math.pi * 3 / 7), 0.2], "With warmup_frac = 0 your warmup still lasts one step.")})
     c.expect([tau_schedule(step, 8, 0.1, 0.9, 0.5) for step in (0, 4, 6, 8)], [0.1, 0.1, 0.5, 0.9], what="From cold to hot, after a long warmup, the list of temperatures")
     c.expect(tau_schedule(2, 15, warmup_frac=0.1), 0.07 + 0.43 * (1 + math.cos(math.pi * 0.5 / 13.5)) / 2, what="With a warmup of 1.5 steps τ at step 2",
              mistakes={"warmup_rounded": (0.07 + 0.43 * (1 + math.cos(math.pi * 1 / 14)) / 2, "The length of the warmup was rounded down; 1.5 steps are 1.5 steps."),
@@ -745,7 +776,8 @@ with check("06.tau_schedule") as c:
         whole = [tau_schedule(step, 10, 0.4, 0.1, 1.0) for step in (0, 9, 10)]
     except ZeroDivisionError:
         c.fail("divides_by_zero", "With warmup_frac = 1 your function divides by zero: the decay has no step left.")
-    c.expect(whole, [0.4, 0.4, 0.1], what="With a warmup that takes all steps the list of temperatures")
+    c.expect(whole, [0.4, 0.4, 0.1], what="With a warmup that takes all steps the list of temperatures",
+             mistakes={"warmup_wins": ([0.4, 0.4, 0.4], "With a warmup that takes all steps, τ is not tau_end at step `total`. From there on it always is.")})
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -765,7 +797,7 @@ with check("06.tau_schedule") as c:
 #
 # - `.push(keys)`: takes keys (n, dim) with any n ≥ 0; the last `size` rows ever pushed remain;
 # - `.keys()`: a tensor (m, dim) of what is in it, m ≤ size, **in any order**. Empty at the start: shape (0, dim), no
-#   random filling (He and others fill theirs with random vectors [2]).
+#   random filling (the code of He and others begins with random vectors [2]).
 # - What is stored is a copy and carries no gradient; what `keys()` returned does not change at the next `push`.
 #
 # **Difficulty ●●○ · Importance ●●○ · 8 minutes · 12 points**
@@ -816,7 +848,11 @@ with check("06.key_queue") as c:
         return torch.tensor(numbers, dtype=torch.float32).view(-1, 1).repeat(1, 2)
 
     queue = KeyQueue(4, 2)
-    found = queue.keys()
+    c.that(callable(queue.keys), "keys_hidden", "`queue.keys` is no method but a value: an attribute self.keys (or a property) hides it. Give the store another name.")
+    try:
+        found = queue.keys()
+    except (RuntimeError, ValueError) as error:
+        c.fail("empty_fails", f"Before the first push keys() stopped with: {str(error)[:80]}. An empty queue gives a tensor of shape (0, dim).")
     c.that(found is not None, "returns_none", "keys() returns None: does it end in `return …`?")
     c.that(torch.is_tensor(found), "not_a_tensor", f"keys() should return a tensor (m, dim); yours returns a {type(found).__name__}.")
     c.that(len(found) != 4, "filled_at_start", "The queue is full before anything was pushed. Unlike MoCo's it begins empty: made-up keys are no negatives.")
@@ -832,7 +868,12 @@ with check("06.key_queue") as c:
              mistakes={"padded": ([0.0, 1, 2, 3], "keys() returns a row that was never pushed."),
                        "one_only": ([1.0], "Only the first of the three keys was stored."),
                        "last_only": ([3.0], "Only the last of the three keys was stored.")})
-    queue.push(rows(4, 5, 6))
+    try:
+        queue.push(rows(4, 5, 6))
+    except (RuntimeError, ValueError, IndexError) as error:
+        c.fail("no_wrap", "After 3 keys in a queue of size 4, a push of 3 more stopped with "
+                          f"{type(error).__name__}: {str(error)[:80]}. Where the batch does not fit behind the last key, it goes on at the beginning: wrap around. "
+                          "MoCo's own code [2] does without, as its size is a multiple of its batch.")
     c.expect(
         content(),
         [3.0, 4, 5, 6],
@@ -881,10 +922,11 @@ with check("06.key_queue") as c:
     queue.push(source * 1)
     c.that(not queue.keys().requires_grad, "not_detached", "The queue keeps the gradient of its keys, and with it the graph of every batch it has seen: memory "
                                                           "grows, and backward fails. Detach what is stored.")
-    plain = rows(5, 6)
-    queue.push(plain)
+    fresh, plain = KeyQueue(4, 3), rows(5, 6)
+    for one in (queue, fresh):
+        one.push(plain)
     plain.zero_()
-    c.that(content(queue) == [1.0, 2, 5, 6], "not_copied", "When the pushed tensor was changed afterwards, so was the queue. Store a copy.")
+    c.that(content(queue) == [1.0, 2, 5, 6] and content(fresh) == [5.0, 6], "not_copied", "When the pushed tensor was changed afterwards, so was the queue. Store a copy.")
     held = queue.keys()
     queue.push(rows(7, 8, 9))
     c.that(sorted(held[:, 0].tolist()) == [1.0, 2, 5, 6], "result_changes", "What keys() had returned changed at the next push. A loss that was computed with it can no "
@@ -937,17 +979,24 @@ with check("06.ema_update") as c:
     for model, value in ((key, 1.0), (query, 3.0)):
         for parameter in model.parameters():
             nn.init.constant_(parameter, value)
-    ema_update(key, query, 0.9)
-    c.expect([float(p.detach().mean()) for p in query.parameters()], [3.0] * 4, what="The (mean) parameters of the query network",
+    try:
+        ema_update(key, query, 0.9)
+    except RuntimeError as error:
+        c.that("leaf" not in str(error), "in_graph", "You changed a parameter in place that wants a gradient, and autograd does not allow that. The update is no "
+                                                     "part of the graph: work under torch.no_grad().")
+        c.that("Long" not in str(error), "buffers_moved", "Your function stopped at a whole number, the count of batches in BatchNorm: a state_dict holds buffers, "
+                                                          "too. Only parameters are averaged.")
+        raise
+    c.expect([float(p.detach().mean()) for p in query.parameters()], [3.0] * 4, what="The list of (mean) parameters of the query network",
              mistakes={"query_changed": ([2.8] * 4, "You moved the query network. It is trained; the key network follows.")})
     c.expect(
         [float(p.detach().mean()) for p in key.parameters()],
         [1.2] * 4,
-        what="With keys of 1, queries of 3 and m = 0.9 the (mean) parameters of the key network",
+        what="With keys of 1, queries of 3 and m = 0.9 the list of (mean) parameters of the key network",
         mistakes={
             "swapped": ([2.8] * 4, "m and 1 − m are swapped: the key network *keeps* the share m of itself."),
-            "nothing_moves": ([1.0] * 4, "Nothing moved. `p = …` in a loop, or a state_dict that was never loaded, does not touch the model: change "
-                                         "the parameters in place."),
+            "nothing_moves": ([1.0] * 4, "Nothing moved. `p = …` in a loop, a state_dict that was never loaded or a copy of the network does not touch "
+                                         "the model: change its parameters in place."),
             "copied": ([3.0] * 4, "The key network became the query network: m does nothing."),
             "no_decay": ([1.3] * 4, "The key was not multiplied by m before the query was added."),
             "added": ([3.9] * 4, "You added the whole query; its share is 1 − m."),
@@ -972,6 +1021,8 @@ with check("06.ema_update") as c:
 
     for wants in (False, True):
         key, query = Small(), Small()
+        for p in (*key.parameters(), *query.parameters()):
+            nn.init.normal_(p)
         key.requires_grad_(wants)
         query.body[1](torch.randn(8, 2, 3, 3))  # moves the query's statistics
         ids = {name: id(p) for name, p in key.named_parameters()}
@@ -986,7 +1037,9 @@ with check("06.ema_update") as c:
         c.that(all(p.is_leaf and p.requires_grad is wants for p in key.parameters()), "flag_changed",
                f"The key network came with requires_grad = {wants} and has it changed, or its parameters became part of a graph.")
         for name, p in key.named_parameters():
-            c.expect(p, goal[name] + 0.8**5 * (start[name] - goal[name]), what=f"After 5 updates with m = 0.8, {name}")
+            c.expect(p, goal[name] + 0.8**5 * (start[name] - goal[name]), what=f"After 5 updates with m = 0.8, {name}",
+                     mistakes={"left_behind": (start[name], f"With requires_grad = {wants} of the key network the parameter `{name}` stayed behind. Every parameter "
+                                                            "moves: frozen ones, those of modules in modules, and those under names of their own.")})
         c.that(all(torch.equal(b, buffers[name]) for name, b in key.named_buffers()), "buffers_moved",
                "A buffer of the key network (a BatchNorm statistic) changed. Only parameters are averaged.")
         c.that(all(torch.equal(p, goal[name]) and p.requires_grad and p.grad is None for name, p in query.named_parameters()), "query_changed",
@@ -1044,7 +1097,12 @@ with check("06.moco_loss") as c:
     log, exp = math.log, math.exp
     same = torch.tensor([[3.0, 4.0]])
     q = same.repeat(2, 1).requires_grad_()
-    loss = moco_loss(q, same.repeat(2, 1), same.repeat(5, 1), 0.5)  # 2 queries, 5 keys in the queue, all identical
+    try:
+        loss = moco_loss(q, same.repeat(2, 1), same.repeat(5, 1), 0.5)  # 2 queries, 5 keys in the queue, all identical
+    except RuntimeError as error:
+        c.that("mat1" not in str(error) and "einsum" not in str(error), "queue_transposed",
+               f"Your function stopped with: {str(error)[:120]}. Here the queue is (K, D), one key a row; MoCo's own code [2] keeps it as (D, K).")
+        raise
     c.that(loss is not None, "returns_none", "Your result is None: does your function end in `return …`?")
     c.that(torch.is_tensor(loss) and loss.requires_grad, "no_gradient", "The loss carries no gradient to q: do not detach q or call .item().")
     c.expect(
@@ -1056,6 +1114,9 @@ with check("06.moco_loss") as c:
             "batch_negatives": (log(7), "The other key of the batch is a negative in your loss; in MoCo only the queue is."),
             "queue_unused": (log(2), "You got log B: the negatives are the batch, as in SimCLR. Here they are the queue."),
             "added_up": (2 * log(6), "You added up the queries; the loss is their mean."),
+            "queue_not_normalized": (-2 + log(exp(2) + 5 * exp(10)), "The queue was not normalized: its keys may have any length, too."),
+            "normalized_by_column": (-2 + log(exp(2) + 5 * exp(4 / 10**0.5)), "You normalized over the batch (dim=0). Each vector, a row, has length one."),
+            "tau_on_one_side": (-2 + log(exp(2) + 5 * exp(1)), "τ divides the positive only; the similarities with the queue are divided by it, too."),
             "sign": (-log(6), "The sign is wrong: a loss is *minus* the log of a probability."),
         },
     )
@@ -1075,7 +1136,11 @@ with check("06.moco_loss") as c:
             "classes_differ": ((log(exp(2) + 3) - 2) / 2 + log(exp(2) + 3) / 2, "The right class differs from row to row (torch.arange?). The positive is in the same column for all."),
         },
     )
-    c.expect(moco_loss(2 * eye[:2], -eye[:2], eye[:2], 1.0), 1 + log(exp(-1) + exp(1) + 1), what="With opposite keys and the queries themselves in the queue the loss")
+    rows = [1 + log(exp(-1) + exp(1) + 1), log(2 * exp(1) + 1) - 1]  # the first key opposite to its query, the second alike
+    c.expect(moco_loss(2 * eye[:2], eye[:2] * torch.tensor([[-1.0], [1]]), eye[:2], 1.0), sum(rows) / 2,
+             what="With one key opposite to its query, one alike, and the queries themselves in the queue, the loss at τ = 1",
+             mistakes={"mean_inside": (-log(sum(exp(-row) for row in rows) / 2), "You took the log of the mean; the loss is the mean of the logs."),
+                       "times_two_tau": (sum(rows), "Twice too much at τ = 1. Did the factor 2τ of MoCo v3 come along? It is no part of this loss.")})
 
 # %% nbgrader={"grade": true, "grade_id": "moco_loss_hidden", "locked": true, "points": 6, "schema_version": 3, "solution": false, "task": false}
 # Hidden checks run here when your work is graded: other seeds, shapes and edge cases.
@@ -1089,13 +1154,17 @@ with check("06.moco_loss") as c:
     c.that(q.grad is not None and q.grad.norm() > 0, "no_gradient", "No gradient reaches q.")
     c.that(k.grad is None, "key_gradient", "A gradient reaches k. The key network is not trained; it follows by its moving average.")
     c.that(queue.grad is None, "queue_gradient", "A gradient reaches the queue.")
-    c.that((q.grad * q).sum(1).abs().max() < 1e-9, "length_matters", "The gradient has a part along q itself: normalize q with gradient.")
+    c.that((q.grad * q).sum(1).abs().max() < 1e-4 * q.grad.norm(), "length_matters", "The gradient has a part along q itself: normalize q with gradient.")
     with torch.no_grad():
-        c.expect(moco_loss(9 * q, k / 3, queue * torch.arange(1, 10).view(-1, 1), 0.3), loss, tol=1e-9, what="With other lengths of the vectors the loss")
-        c.expect(moco_loss(q, k, queue.flip(0), 0.3), loss, tol=1e-9, what="With the queue in another order the loss")
-        c.expect(moco_loss(q.flip(0), k.flip(0), queue, 0.3), loss, tol=1e-9, what="With the batch in another order the loss")
+        step = 1e-2 * q.grad / q.grad.norm()
+        slope = (moco_loss(q + step, k, queue, 0.3) - moco_loss(q - step, k, queue, 0.3)) / 2
+        c.that(torch.isclose(slope.double(), (step * q.grad).sum(), rtol=1e-2), "gradient_cut", "The gradient of q is not the slope of the loss: a part of it was "
+               "cut off. Detach k and the queue, not their similarities with q.")
+        c.expect(moco_loss(9 * q, k / 3, queue * torch.arange(1, 10).view(-1, 1), 0.3), loss, what="With other lengths of the vectors the loss")
+        c.expect(moco_loss(q, k, queue.flip(0), 0.3), loss, what="With the queue in another order the loss")
+        c.expect(moco_loss(q.flip(0), k.flip(0), queue, 0.3), loss, what="With the batch in another order the loss")
         parts = [moco_loss(q[i : i + 1], k[i : i + 1], queue, 0.3) for i in range(4)]
-        c.expect(sum(parts) / 4, loss, tol=1e-9, what="The mean loss of the four queries, each taken alone,")
+        c.expect(sum(parts) / 4, loss, what="The mean loss of the four queries, each taken alone,")
         try:
             empty = moco_loss(q, k, queue[:0], 0.3)
         except NotImplementedError:
@@ -1107,6 +1176,11 @@ with check("06.moco_loss") as c:
         cold = moco_loss(eye[:2], eye[:2], eye[2:], 0.01)
         c.that(cold.isfinite(), "overflow", "At τ = 0.01 the loss is not finite: e^100 is too much for float32. Let cross_entropy take the exponential.")
         c.expect(cold, 0.0, what="At τ = 0.01 the loss for perpendicular vectors")
+        corners = F.normalize(eye - 1 / 4, dim=1)
+        far = moco_loss(corners[:1], corners[1:2], corners[2:], 0.01)
+        c.that(far.isfinite(), "underflow", "At τ = 0.01, with no two vectors near each other, the loss is not finite: e^(−133) rounds to 0. Subtract the largest of the "
+                                            "logits, not 1/τ; cross_entropy does.")
+        c.expect(far, math.log(3), tol=1e-4, what="At τ = 0.01, with no two vectors near each other, the loss")
         large = moco_loss(eye[:1], eye[:1], eye[1:2].repeat(4096, 1), 1.0)
         c.expect(large, math.log(math.e + 4096) - 1, what="With 4,096 perpendicular keys in the queue the loss")
 ### END HIDDEN TESTS
@@ -1144,7 +1218,7 @@ pd.DataFrame(rows).round(2)
 
 # %% [markdown]
 # So a small loss with few negatives is no sign of much learned, and losses of different K do not compare. Nor is a
-# larger bound a better representation [7, 3]: measure the representation itself.
+# larger bound a better representation [8]: measure the representation itself.
 
 # %% [markdown]
 # ## 6 · Measuring a representation
@@ -1157,7 +1231,8 @@ pd.DataFrame(rows).round(2)
 # $$\text{alignment} = \operatorname{mean}_i \lVert z^{(1)}_i - z^{(2)}_i \rVert^2 \qquad \text{uniformity} = \log \operatorname{mean}_{i<j} e^{-2 \lVert z_i - z_j \rVert^2}$$
 #
 # `alignment(z1, z2)` for two views (B, D), `uniformity(z)` for (N, D), N ≥ 2; both normalize first and return a scalar
-# tensor. Pairs i < j only: a vector's distance to itself is no information.
+# tensor that passes a gradient on, as both can serve as a loss [3]. Pairs i < j only: a vector's distance to itself is
+# no information.
 #
 # **Difficulty ●○○ · Importance ●●○ · 6 minutes · 8 points**
 #
@@ -1201,6 +1276,8 @@ with check("06.alignment_uniformity") as c:
             "distance_not_squared": (2**0.5 / 4, "You averaged distances; it is their square."),
             "over_coordinates": (0.5 / 3, "You averaged over the coordinates as well: a squared length is their sum."),
             "added_up": (2.0, "You added up the images; it is their mean."),
+            "squared_late": (1 / 8, "You squared the mean distance; it is the mean of the squares."),
+            "normalized_by_column": ((1 + 2 * (1 - 0.5**0.5) ** 2) / 4, "You normalized over the batch (dim=0). Each vector, a row, has length one."),
             "root_of_mean": (0.5**0.5, "You took a root at the end; the mean of squares is the result."),
             "not_normalized": (4.0, "The vectors were not normalized: their lengths 2 and 3 count."),
             "cosine": (0.75, "That is the mean cosine, which is high for good alignment. Here it is a squared distance."),
@@ -1216,6 +1293,8 @@ with check("06.alignment_uniformity") as c:
         mistakes={
             "self_pairs": (math.log((3 + 4 * near + 2 * far) / 9), "Each vector's distance to itself, 0, is among the pairs; the mean goes over i < j."),
             "self_zeroed": (math.log((4 * near + 2 * far) / 9), "The pairs of a vector with itself are in the count: there are N(N − 1)/2 pairs."),
+            "wrong_count": (math.log((2 * near + far) / 9), "The sum over pairs i < j was divided by N²; there are N(N − 1)/2 of them."),
+            "zeros_count": (math.log((6 + 2 * near + far) / 9), "A distance that was set to 0 to leave it out still counts, as e⁰ = 1."),
             "log_inside": (-16 / 3, "That is the mean of the exponents. exp, then mean, then log."),
             "log_missing": ((2 * near + far) / 3, "The log at the end is missing."),
             "added_up": (math.log(2 * near + far), "You added up the pairs; it is their mean."),
@@ -1238,9 +1317,9 @@ with check("06.alignment_uniformity") as c:
     with c.unchanged(z1, z2):
         aligned, uniform = alignment(z1, z2), uniformity(z1)
     c.that(torch.is_tensor(aligned) and torch.is_tensor(uniform) and aligned.ndim == uniform.ndim == 0, "not_a_scalar", "Return scalar tensors.")
-    c.expect(alignment(z2 @ turn, 3 * z1 @ turn), aligned, tol=1e-9, what="With the sides exchanged, turned and one of them longer, the alignment")
+    c.expect(alignment(z2 @ turn, 3 * z1 @ turn), aligned, what="With the sides exchanged, turned and one of them longer, the alignment")
     lengths = torch.arange(1.0, 8).view(-1, 1)
-    c.expect(uniformity((z1 @ turn * lengths).flip(0)), uniform, tol=1e-9, what="With the vectors turned, of other lengths and in another order, the uniformity")
+    c.expect(uniformity((z1 @ turn * lengths).flip(0)), uniform, what="With the vectors turned, of other lengths and in another order, the uniformity")
     c.expect(alignment(z1, z1), 0.0, what="For equal views the alignment")
     c.expect(alignment(z1, -z1), 4.0, what="For opposite views the alignment")
     c.expect(uniformity(torch.eye(9)), -4.0, what="For perpendicular vectors the uniformity")
@@ -1251,7 +1330,8 @@ with check("06.alignment_uniformity") as c:
         (alignment(leaf, z2) + uniformity(leaf)).backward()
     except RuntimeError:
         c.fail("no_gradient", "No gradient passes through one of the two: both can serve as a loss [3], so do not detach.")
-    c.that(leaf.grad.isfinite().all(), "no_gradient", "The gradient is not finite.")
+    c.that(leaf.grad.isfinite().all(), "gradient_not_finite", "The gradient is not finite: a root has none at 0, the distance of a vector to itself. Leave the root or "
+                                                              "those pairs out.")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -1265,7 +1345,8 @@ with check("06.alignment_uniformity") as c:
 # - `*_x` are features (N, D), `*_y` labels (N,), tensors. Subtract the mean of the **training** features from both
 #   sets, then normalize each row; similar is a high cosine. (Features of a network often lie in a narrow cone;
 #   centering opens it.)
-# - The vote: the most frequent label among the k nearest *training* samples (any of the tied labels, where votes tie).
+# - The vote: the most frequent label among the k nearest *training* samples, all with equal weight (any of the tied
+#   labels, where votes tie).
 # - **k** is the one of `ks` with the best leave-one-out accuracy on the training set: each training sample is judged by
 #   the *others*. The smallest k where several are best. `ks` may come in any order; each k is below the number of
 #   samples.
@@ -1313,35 +1394,43 @@ def knn_accuracy(train_x: torch.Tensor, train_y: torch.Tensor, test_x: torch.Ten
 
 # %% nbgrader={"grade": true, "grade_id": "knn_accuracy_check", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 with check("06.knn_accuracy") as c:
-    train_x = torch.tensor([[-1.5, -2.2], [-2.2, -2.2], [0.5, -2.2], [1.6, -8.8], [-1.1, -1.7], [-0.3, -6.2], [-0.6, -2.6], [-3.3, -6.5], [1.4, -1.4]])
-    test_x = torch.tensor([[0.9, 0.3], [1.0, -1.0], [-1.9, -1.6], [1.1, -3.9], [3.3, -3.2], [-2.0, -3.3], [2.2, -1.9], [1.3, -2.2], [0.9, -2.1],
-                           [-1.1, -2.6], [-0.2, 0.2], [0.3, -6.5]])
-    train_y, test_y = torch.arange(9) % 2, torch.arange(12) % 2
+    rng = np.random.default_rng(1832)  # points that tell all of the mistakes below apart
+    train_x, test_x = (torch.tensor(rng.normal(1.0, [1.0, 2.0], (n, 2)), dtype=torch.float32) for n in (12, 60))
+    train_y, test_y = torch.arange(12) % 2, torch.arange(60) % 2
     result = knn_accuracy(train_x, train_y, test_x, test_y)
     c.that(result is not None, "returns_none", "Your result is None: does your function end in `return …`?")
     c.that(isinstance(result, dict) and set(result) == {"k", "accuracy"}, "wrong_keys", 'Return a dict with the keys "k" and "accuracy".')
     c.that(result["k"] in (1, 3, 5), "not_among_ks", f"k should be one of 1, 3, 5; yours is {result['k']}.")
     c.that(result["k"] == knn_accuracy(train_x, train_y, test_x, 1 - test_y)["k"], "k_from_test",
            "With other test labels your k is another one: k was chosen on the test set. Its accuracy is then no estimate of anything.")
-    share = 1 / 12
+    share = 1 / 60
     c.expect(
         [float(result["k"]), float(result["accuracy"])],
-        [3.0, 7 * share],
+        [3.0, 29 * share],
         tol=1e-4,
-        what="On nine training and twelve test samples the pair [k, accuracy]",
+        what="On twelve training and sixty test samples the pair [k, accuracy]",
         mistakes={
-            "self_counted": ([1.0, 8 * share], "k = 1 won because each training sample was its own nearest neighbor, and is then always right. Leave it out."),
-            "not_centered": ([1.0, 6 * share], "The mean of the training features was not subtracted."),
-            "test_centered": ([3.0, 9 * share], "The test features were centered by their own mean. That is a look at the test set: the answer for one sample "
-                                                "depends on the others."),
-            "centered_together": ([1.0, 10 * share], "The mean was taken over training and test features together: a look at the test set."),
-            "dot_product": ([3.0, 8 * share], "Rows were not normalized: long vectors are everybody's neighbors. Use the cosine."),
-            "normalized_by_column": ([1.0, 9 * share], "You normalized columns (dim=0). Each sample, a row, has length one; and the test set's own columns are a look at it."),
-            "euclidean": ([1.0, 7 * share], "Neighbors were found by Euclidean distance of rows that were not normalized. Use the cosine."),
-            "farthest": ([1.0, 5 * share], "These are the farthest neighbors: with a cosine, high is near."),
-            "largest_k": ([5.0, 7 * share], "The last k was taken. The one with the best leave-one-out accuracy on the training set was asked."),
-            "percent": ([3.0, 700 * share], "Give the accuracy as a share between 0 and 1."),
-            "count": ([3.0, 7.0], "You counted the right answers; the accuracy is their share."),
+            "self_counted": ([1.0, 36 * share], "Neighbors are right, but k = 1 was chosen, and 3 is better here. Was each training sample its own nearest neighbor, so "
+                                                "that k = 1 was always right? Or was k not chosen by leave-one-out, or a vote weighted?"),
+            "not_leave_one_out": ([5.0, 24 * share], "Neighbors are right, but k = 5 was chosen. By leave-one-out accuracy on the training set (each sample judged by all the "
+                                                     "others, not by folds, and not the last of `ks`) 3 is better here."),
+            "not_centered": ([3.0, 30 * share], "The mean of the training features was not subtracted."),
+            "test_centered": ([3.0, 33 * share], "The test features were centered by their own mean. That is a look at the test set: the answer for one sample "
+                                                 "depends on the others."),
+            "centered_together": ([5.0, 21 * share], "The mean was taken over training and test features together: a look at the test set."),
+            "one_mean": ([1.0, 34 * share], "One number was subtracted from all features. Each feature (column) has a mean of its own."),
+            "row_mean": ([1.0, 31 * share], "Each sample's own mean was subtracted (dim=1). The mean goes over the training samples (dim=0)."),
+            "centered_late": ([5.0, 32 * share], "You normalized first and centered then. Subtract the mean of the features, then normalize."),
+            "centered_last": ([3.0, 32 * share], "You normalized first and centered then, which leaves rows of any length. Subtract the mean, then normalize."),
+            "weighted_votes": ([3.0, 31 * share], "Votes were weighted by nearness. Each of the k counts the same."),
+            "scaled": ([3.0, 27 * share], "Features were divided by their standard deviation, too (StandardScaler?). Only their mean is subtracted."),
+            "dot_product": ([1.0, 27 * share], "Rows were not normalized: long vectors are everybody's neighbors. Use the cosine."),
+            "normalized_by_column": ([1.0, 33 * share], "You normalized columns (dim=0). Each sample, a row, has length one; and the test set's own columns are a look at it."),
+            "euclidean": ([5.0, 30 * share], "Neighbors were found by Euclidean distance of rows that were not normalized. Use the cosine."),
+            "farthest": ([1.0, 32 * share], "These are the farthest neighbors: with a cosine, high is near."),
+            "train_accuracy": ([3.0, 25 * share], "That is the leave-one-out accuracy on the training set; with this k, the test set was asked."),
+            "percent": ([3.0, 2900 * share], "Give the accuracy as a share between 0 and 1."),
+            "count": ([3.0, 29.0], "You counted the right answers; the accuracy is their share."),
         },
     )
 
@@ -1370,6 +1459,14 @@ with check("06.knn_accuracy") as c:
     ring, label = torch.stack([angle.cos(), angle.sin()], 1), torch.arange(12) % 2
     copied = knn_accuracy(ring, label, ring, label, ks=(1,))["accuracy"]
     c.that(copied == 1.0, "test_row_left_out", "Test samples that equal training samples should be judged by those, too: only in leave-one-out a sample is left out.")
+    cross, label = torch.tensor([[1.0, 0], [0.4, 0.9], [0.4, -0.9], [-1.8, 0]]), torch.tensor([0, 1, 1, 0])
+    c.that(knn_accuracy(cross, label, cross[:1], label[1:2], ks=(3,))["accuracy"] == 1.0, "weighted_votes",
+           "One near sample outvoted two that are less near. Each of the k counts the same.")
+    # Three samples of one class far apart, one of another class next to each: the nearest is always wrong, three are right.
+    corners = torch.tensor([[1, 0, -0.2], [-0.5, 0.75**0.5, -0.2], [-0.5, -(0.75**0.5), -0.2], [0, 0, 0.6]])
+    own = knn_accuracy(corners, torch.tensor([0, 0, 0, 1]), corners, torch.tensor([0, 0, 0, 1]), ks=(1, 3))
+    c.that(own["k"] == 3, "self_votes", "Where the cosine with all others is negative, a sample's own label took part in its vote. Its similarity with itself has to be "
+                                        "−∞ there (0 is larger than theirs), or its place left out.")
     typed = knn_accuracy(train_x, train_y, test_x, test_y, ks=[3])
     c.that(typed["k"] == 3 and isinstance(float(typed["accuracy"]), float), "not_among_ks", "With a single k there is nothing to choose.")
 ### END HIDDEN TESTS
@@ -1725,3 +1822,5 @@ pd.DataFrame({"CIFAR-10, ResNet-18": published, "digits, batch 64": ours[64], "d
 # 6. A. van den Oord, Y. Li, O. Vinyals. Representation Learning with Contrastive Predictive Coding. arXiv:1807.03748,
 #    2018.
 # 7. B. Poole, S. Ozair, A. van den Oord, A. Alemi, G. Tucker. On Variational Bounds of Mutual Information. ICML 2019.
+# 8. M. Tschannen, J. Djolonga, P. Rubenstein, S. Gelly, M. Lucic. On Mutual Information Maximization for Representation
+#    Learning. ICLR 2020.
