@@ -1675,9 +1675,9 @@ for axes, (metric, per_class) in zip(fig.subplots(1, 2), LABELS.items(), strict=
         level = 100 * recorded[recorded.method == method][metric].mean()
         axes.axhline(level, color="#666666", linestyle=style, linewidth=1.2, label=method)
         told.append(f"{method}: {level:.1f} %.")
-    finding = "a large batch likes it hot" if per_class == 1 else "a small batch wants it cold"
+    finding = "large batch likes it hot" if per_class == 1 else "small batch wants it cold"
     axes.set(xlabel="temperature τ")
-    axes.set_title(f"{per_class} label{'s' * (per_class > 1)} per class: {finding}", fontsize=10.5)
+    axes.set_title(f"{per_class} label{'s' * (per_class > 1)} each: {finding}", fontsize=10.5)
     axes.set_ylabel("probe accuracy, test digits (%)" if per_class == 1 else "")
 fig.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncol=5, fontsize=9.5)
 plotting.show(fig, "Probe accuracy in percent over temperature for two batch sizes at equal updates. " + " ".join(told))
