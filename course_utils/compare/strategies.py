@@ -24,8 +24,9 @@ from course_utils.compare.data import Data
 from course_utils.training import fit, predict
 
 LARGE = 20_000_000
-# Best on validation data: for texts by the record 01.learning_rates, for images by a trial on the pool of digits with
-# the ResNet. "gradual" takes the rate of "full", and "head" in its first stage, which trains the new head alone.
+# Texts: best on validation data (record 01.learning_rates). Images: from a small trial with the ResNet on the pool of
+# digits, read on the folds it was scored on. "gradual" takes the rate of "full", and "head" in its first stage, which
+# trains the new head alone; neither was tuned.
 RATES = {
     "text": {"full": 3e-4, "gradual": 3e-4, "lora": 5e-3, "head": 1e-2},
     "images": {"full": 3e-3, "gradual": 3e-3, "lora": 3e-3, "head": 3e-3},

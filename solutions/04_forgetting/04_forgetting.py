@@ -1974,7 +1974,8 @@ with check("04.read_results") as c:
 # that strength are compared in pairs.
 #
 # Learning rates and numbers of steps come from pilot runs on other seeds, such that plain fine-tuning learns the new
-# task well and forgets. All methods share them, so none was tuned for itself beyond its strength.
+# task well and forgets (these pilots did look at test accuracies). All methods share them, so none was tuned for itself
+# beyond its strength.
 #
 # **Predict, then run:** order four methods by the letters they still read. λ is 0.1 and a quarter of a batch is
 # replayed.
