@@ -1,0 +1,136 @@
+"""The command that opens a sandbox: what a submission sees of this machine, and whether that works here."""
+
+import functools
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import course_utils
+from course_utils import settings
+from course_utils.grading.limits import Limits
+from course_utils.grading.sandbox import confine
+
+CONFINE = Path(confine.__file__)
+PASSED_ON = ("COURSE_PROFILE", "COURSE_TEXT_MODEL", "COURSE_VISION_MODEL", "COURSE_HOME")
+
+
+def as_root() -> bool:
+    """Whether sandboxes are opened by root, who becomes a user of its own in each instead of using a user namespace.
+
+    Linux does not count the processes of root, and nobody but root can choose a user.
+    """
+    return os.geteuid() == 0
+
+
+def command(limits: Limits, files: Mapping[int, str], info: int, program: list[str]) -> list[str]:
+    """The bubblewrap command that runs `program` in a new sandbox.
+
+    In it are the system's /usr, Python's environment, `course_utils` and `data`, all read-only; three folders in memory
+    that may be written, of `limits.file_bytes` each; no network, no other process.
+
+    Args:
+        files: open file descriptor → name of the file to make of it in the home folder.
+        info: descriptor to which bubblewrap writes its child's process number.
+    """
+    size = str(limits.file_bytes)
+    rights = ["--unshare-user", "--disable-userns", "--uid", "1000", "--gid", "1000"]
+    if as_root():
+        rights = ["--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
+    apart = [f"--unshare-{what}" for what in ("ipc", "pid", "net", "uts", "cgroup-try")]
+    line = ["bwrap", *apart, *rights, "--die-with-parent", "--new-session", "--clearenv"]
+    line += ["--hostname", "sandbox", "--info-fd", str(info), "--proc", "/proc", "--dev", "/dev"]
+    folders = list(_folders())
+    above = {parent for folder in [*folders, Path(confine.HOME), Path(confine.SOCKETS)] for parent in folder.parents}
+    for parent in sorted(above - {Path("/")}):
+        line += ["--perms", "0755", "--dir", str(parent)]
+    for folder in folders:
+        line += ["--symlink", os.readlink(folder), str(folder)] if folder.is_symlink() else _read_only(folder)
+    for folder in ("/tmp", confine.HOME, "/dev/shm"):
+        line += ["--perms", "1777", "--size", size, "--tmpfs", folder]
+    line += ["--perms", "1777", "--size", "65536", "--tmpfs", confine.SOCKETS]
+    for descriptor, name in files.items():
+        line += ["--perms", "0644", "--file", str(descriptor), f"{confine.HOME}/{name}"]
+    return [*line, "--remount-ro", "/dev", "--remount-ro", "/", "--", *program]
+
+
+def environment() -> dict[str, str]:
+    """The environment variables of a sandboxed kernel; nothing of the grader's but the course's own settings."""
+    fixed = {
+        "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
+        "HOME": confine.HOME,
+        "USER": "student",
+        "LANG": "C.UTF-8",
+        "TMPDIR": "/tmp",
+        # One thread per kernel, or two kernels on two cores get in each other's way.
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+        "JE_ARROW_MALLOC_CONF": "background_thread:false",  # or pyarrow's import starts a thread in the zygote
+        "TOKENIZERS_PARALLELISM": "false",
+        "HF_HUB_OFFLINE": "1",
+        "COURSE_DEVICE": "cpu",
+        "COURSE_CACHE": "/tmp/course-cache",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    return {name: os.environ[name] for name in PASSED_ON if os.environ.get(name)} | fixed
+
+
+def specification(connection: dict, limits: Limits, user: int | None) -> dict:
+    """What `confine.become_kernel` needs to know, fit for JSON."""
+    return {"connection": connection, "limits": vars(limits), "env": environment(), "user": user}
+
+
+def _folders() -> Iterator[Path]:
+    for name in ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/lib32", "/etc/ld.so.cache", "/etc/fonts"):
+        if os.path.lexists(name):
+            yield Path(name)
+    roots = {Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable).resolve().parents[1]}
+    roots |= {Path(course_utils.__file__).parent, settings.data_dir()}
+    roots |= {Path(os.environ[name]) for name in PASSED_ON[1:3] if os.path.isabs(os.environ.get(name, ""))}
+    for root in sorted(roots):
+        if not root.is_relative_to("/usr"):
+            yield root
+
+
+def _read_only(folder):
+    return ["--ro-bind", str(folder), str(folder)]
+
+
+@functools.cache
+def why_not() -> str | None:
+    """None if submissions can be sandboxed here, else why not, in one sentence. Tries it."""
+    if not sys.platform.startswith("linux"):
+        return "Sandboxes need Linux (on other systems: a Linux container or virtual machine)."
+    reading, writing = os.pipe()
+    test = "import json, sys; sys.path.insert(0, sys.argv[1]); import confine; spec = json.load(sys.stdin); "
+    test += "confine.confine(spec['limits'], spec['user']); import ipykernel, course_utils; print('ready')"
+    program = [sys.executable, "-I", "-c", test, str(CONFINE.parent)]
+    spec = specification({}, Limits(), sandbox_user(os.getpid()))
+    try:
+        done = subprocess.run(
+            command(Limits(), {}, writing, program),
+            input=json.dumps(spec),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            pass_fds=[writing],
+        )
+    except FileNotFoundError:
+        return "bubblewrap is not installed (Debian, Ubuntu: apt-get install bubblewrap)."
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"bubblewrap does not start here ({error})."
+    finally:
+        os.close(reading)
+        os.close(writing)
+    if done.stdout.strip() == "ready":
+        return None
+    said = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+    return f"bubblewrap cannot open a sandbox here: {said}."
+
+
+def sandbox_user(pid: int) -> int | None:
+    """The number of the user that a sandbox opened by root runs as, one for each; None for other people's sandboxes."""
+    return 2_000_000_000 + pid if as_root() else None
