@@ -266,7 +266,7 @@ def grade_one(lesson: str, course_dir: Path, student: str) -> Result:
     flags: list[str] = []
     try:
         release = nbformat.read(release_path(course_dir, lesson), as_version=4)
-        notebook = preflight(course_dir / "submitted" / student / lesson, release, f"{lesson}.ipynb")
+        notebook = preflight(course_dir / "submitted" / student / lesson, release, f"{lesson}.ipynb").notebook
         flags = list(course_metadata(notebook).flags)
         with replacing(course_dir / STAGED / student / lesson / f"{lesson}.ipynb") as staged:
             nbformat.write(notebook, staged)
