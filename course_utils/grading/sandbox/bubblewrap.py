@@ -64,6 +64,8 @@ def environment() -> dict[str, str]:
         "USER": "student",
         "LANG": "C.UTF-8",
         "TMPDIR": "/tmp",
+        "IPYTHONDIR": "/tmp/ipython",
+        "MPLCONFIGDIR": "/tmp/matplotlib",
         # One thread per kernel, or two kernels on two cores get in each other's way.
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",

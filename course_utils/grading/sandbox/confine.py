@@ -26,7 +26,7 @@ FORBIDDEN = """ptrace process_vm_readv process_vm_writev process_madvise kcmp pi
 pivot_root chroot open_by_handle_at name_to_handle_at fsopen fsmount fspick open_tree move_mount mount_setattr swapon
 memfd_create memfd_secret shmget msgget semget mq_open keyctl add_key request_key bpf perf_event_open userfaultfd
 io_uring_setup io_uring_enter io_uring_register init_module finit_module kexec_load acct quotactl syslog
-fanotify_init vmsplice landlock_create_ruleset""".split()
+fanotify_init vmsplice landlock_create_ruleset"""
 
 
 def become_kernel(spec: dict) -> None:
@@ -47,6 +47,7 @@ def become_kernel(spec: dict) -> None:
     for library, function in (("random", "seed"), ("numpy.random", "seed"), ("torch", "seed")):
         if library in sys.modules:
             getattr(sys.modules[library], function)()
+    sys.modules["debugpy"] = None  # nobody debugs here, and its import takes longer than all the rest
     # A helper beside the notebook can be imported, but takes no library's name.
     sys.path[:] = [*(p for p in sys.path if p not in ("", ".")), HOME]
     sys.argv = ["ipykernel", "-f", str(path), "--IPKernelApp.log_level=40", "--HistoryManager.enabled=False"]
@@ -109,7 +110,7 @@ def _filter_system_calls() -> None:
             conditions = (_Compare * len(conditions))(*conditions)
             _call(lib.seccomp_rule_add_array, rules, DENY | error, number, len(conditions), conditions)
 
-    for name in FORBIDDEN:
+    for name in FORBIDDEN.split():
         refuse(name)
     refuse("clone3", error=errno.ENOSYS)  # its flags lie in memory; the C library then takes clone
     for bit in (1 << n for n in range(32) if NEW_NAMESPACES & 1 << n):

@@ -156,9 +156,11 @@ class SandboxProvisioner(KernelProvisionerBase):
 
     async def kill(self, restart: bool = False) -> None:
         self._end()
+        while self.pod is not None and self.pod.poll() is None:  # moments; jupyter_client would look again after 0.1 s
+            await asyncio.sleep(0.002)
 
     async def terminate(self, restart: bool = False) -> None:
-        self._end()
+        await self.kill()
 
     async def cleanup(self, restart: bool = False) -> None:
         self._end()

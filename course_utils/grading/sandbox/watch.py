@@ -44,7 +44,7 @@ class Watch(threading.Thread):
         if len(processes) > self.limits.processes:
             return f"It ran more than {self.limits.processes} processes."
         most = self.limits.memory_bytes * 3 // 2
-        # The quick count takes pages that processes share for each of them; the slow one is asked when that is too much.
+        # The quick count takes pages that processes share several times; the slow one is asked when that is too much.
         if sum(map(_memory, processes)) > most and sum(map(_own_memory, processes)) > most:
             return f"It held more than {most // MIB} MB of memory."
         with contextlib.suppress(OSError):

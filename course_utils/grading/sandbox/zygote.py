@@ -18,9 +18,26 @@ import tempfile
 from pathlib import Path
 
 from course_utils.grading.sandbox import bubblewrap, confine
-from course_utils.grading.sandbox.provisioner import START_SECONDS, ZYGOTE
+from course_utils.grading.sandbox.provisioner import ZYGOTE
 
-ALWAYS = ["import IPython.core.completer", "import ipykernel.kernelapp", "import ipykernel.ipkernel", "import numpy"]
+# What a kernel imports while it starts. A debugger starts threads and nobody debugs here.
+ALWAYS = ["import sys; sys.modules['debugpy'] = None"]
+ALWAYS += [
+    f"import {module}"
+    for module in (
+        "numpy",
+        "ipykernel.debugger",
+        "ipykernel.ipkernel",
+        "ipykernel.kernelapp",
+        "IPython.core.completerlib",
+        "IPython.core.debugger",
+        "IPython.core.oinspect",
+        "IPython.extensions.storemagic",
+        "tornado.locks",
+        "tornado.platform.asyncio",
+        "tornado.queues",
+    )
+]
 CLONE_NEWUSER, NAMESPACES = 0x10000000, 0x6E020000  # mount, cgroup, uts, ipc, pid and network
 
 
