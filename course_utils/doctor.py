@@ -4,7 +4,7 @@ import importlib.metadata
 import os
 import platform
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from course_utils import __version__, settings
@@ -22,12 +22,16 @@ NEEDED = (
     "nbval",
 )
 GRADING = ("nbgrader", "jupytext", "alembic", "SQLAlchemy", "nbclient", "nbconvert")
+CLUSTER = ("distributed", "psycopg")
 TESTS = ("pytest", "playwright", "ruff")
 GIB = 2**30
 
 
-def report() -> bool:
-    """Print the report; False if something that every user needs is missing."""
+def report(more: Iterable[tuple[str, str, str, str]] = ()) -> bool:
+    """Print the report; False if something that every user needs is missing.
+
+    `more` holds further rows (level, what, found, what to do); level is "ok", "optional" or "missing".
+    """
     from rich.console import Console
     from rich.table import Table
 
@@ -35,7 +39,7 @@ def report() -> bool:
         "", "what", "found", "what to do", title=f"transfer-learning-course {__version__}", title_justify="left"
     )
     well = True
-    for level, what, found, mend in _findings():
+    for level, what, found, mend in [*_findings(), *more]:
         well &= level != "missing"
         mark = {"ok": "[green]✓[/]", "optional": "[yellow]–[/]", "missing": "[red]✗[/]"}[level]
         table.add_row(mark, what, found, mend)
@@ -55,6 +59,7 @@ def _findings() -> Iterator[tuple[str, str, str, str]]:
     for packages, wanted, mend in (
         (NEEDED, "missing", "pip install -c constraints.txt -e ."),
         (GRADING, "optional", "Instructors: pip install -c constraints.txt -e '.\\[grading]'"),
+        (CLUSTER, "optional", "To grade on several machines: pip install -c constraints.txt -e '.\\[cluster]'"),
         (TESTS, "optional", "For the tests: pip install -c constraints.txt -e '.\\[test]'"),
     ):
         for name in packages:

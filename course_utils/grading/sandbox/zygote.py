@@ -10,6 +10,7 @@ import gc
 import json
 import os
 import selectors
+import shutil
 import signal
 import socket
 import subprocess
@@ -54,14 +55,14 @@ class Zygote:
         self.imports, self.problem, self.process, self.folder = imports, "", None, None
 
     def __enter__(self) -> "Zygote":
-        self.folder = tempfile.TemporaryDirectory(prefix="zygote-")
-        address = str(Path(self.folder.name, "socket"))
+        self.folder = tempfile.mkdtemp(prefix="zygote-")
+        address = str(Path(self.folder, "socket"))
         self.process = subprocess.Popen(
             [sys.executable, "-I", "-m", __name__, address],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            cwd=self.folder.name,
+            cwd=self.folder,
             env=bubblewrap.environment(),
             text=True,
         )
@@ -86,7 +87,7 @@ class Zygote:
         self.process.wait()
         for end in (self.process.stdin, self.process.stdout):
             end.close()
-        self.folder.cleanup()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def serve(address: str) -> None:
@@ -111,8 +112,9 @@ def serve(address: str) -> None:
     watched.register(sys.stdin, selectors.EVENT_READ)
     while True:
         for key, _ in watched.select():
-            if key.fileobj is sys.stdin:
-                return  # whoever started this process is gone
+            if key.fileobj is sys.stdin:  # whoever started this process is gone, perhaps killed
+                shutil.rmtree(Path(address).parent, ignore_errors=True)
+                return
             link, _ = listener.accept()
             if os.fork() == 0:
                 _monitor(link)
