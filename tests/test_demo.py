@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from test_grading import command, write_toy_lesson
+from toy_lesson import command, write_toy_lesson
 
 from course_utils.authoring.lessons import exercises, find_lessons, read
 from course_utils.errors import CourseError

@@ -10,7 +10,8 @@ from nbformat import NotebookNode
 from course_utils.authoring.answers import read_answers
 from course_utils.authoring.lessons import Lesson, exercises, find_lessons, grade_id, read, student_source
 from course_utils.errors import CourseError
-from course_utils.grading.autograde import autograde, prepare, release_path
+from course_utils.grading.autograde import autograde
+from course_utils.grading.classroom import prepare, release_path
 from course_utils.grading.feedback import feedback
 from course_utils.grading.report import Report, class_report, is_specific, print_report, write_csv
 from course_utils.settings import home, replacing

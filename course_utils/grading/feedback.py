@@ -12,7 +12,7 @@ from nbgrader.preprocessors import GetGrades, NbGraderPreprocessor
 from traitlets import Bool, Unicode
 
 from course_utils.authoring.lessons import Exercise, exercises, grade_id, has_tag, is_graded
-from course_utils.grading.autograde import convert, nbgrader_config, release_path, students_of
+from course_utils.grading.classroom import convert, nbgrader_config, release_path, students_of
 from course_utils.grading.report import NOT_ATTEMPTED, SKIPPED, UNFINISHED, error_text, findings_of, graded_notebook
 
 MAX_TEXT = 3000

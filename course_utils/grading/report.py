@@ -11,7 +11,7 @@ from nbformat import NotebookNode
 
 from course_utils.authoring.lessons import Exercise, exercises, grade_id
 from course_utils.errors import CourseError
-from course_utils.grading.autograde import nbgrader_config, release_path, students_of
+from course_utils.grading.classroom import nbgrader_config, release_path, students_of
 from course_utils.grading.execute import CELL_TIMEOUT, KERNEL_DIED, NOT_RUN
 from course_utils.settings import replacing
 
