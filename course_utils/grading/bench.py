@@ -1,0 +1,224 @@
+"""`course bench`: how fast a class is graded, against stock nbgrader, and whether anything is lost when it is cut off."""
+
+import copy
+import json
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import nbformat
+import psutil
+from nbformat.v4 import new_code_cell
+
+from course_utils.authoring.answers import read_answers
+from course_utils.authoring.lessons import Lesson, exercises, grade_id, has_tag, is_solution, read, student_source
+from course_utils.errors import CourseError
+from course_utils.grading import sandbox
+from course_utils.grading.classroom import prepare, release_path, setup_imports
+from course_utils.settings import data_dir, replacing
+
+RECORDS = "benchmarks"
+
+
+def bench_grading(lesson: Lesson, students: int = 20, workers: tuple[int, ...] = (1, 2, 4), stock: bool = True) -> Path:
+    """Time grading `students` made-up submissions with stock nbgrader and with `course grade`, on this machine.
+
+    All grade the same cells: those of experiments are taken out beforehand, but for the row that has them in. Writes
+    `data/benchmarks/grading.json` and prints the table of the instructor guide.
+
+    Raises:
+        CourseError: kernels cannot be sandboxed here, or a run did not grade everybody.
+    """
+    _demand_sandbox()
+    with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
+        master = _class(lesson, Path(scratch, "master"), students, hostile=False)
+        own = _own_cpu_seconds(lesson, master)
+        limit = sum(own) / (os.cpu_count() or 1)
+        rows = [_ours(lesson, master, Path(scratch), jobs, students) for jobs in workers]
+        rows.append(_ours(lesson, master, Path(scratch), 2, students, "--cold"))
+        if stock:
+            rows.append(_stock(lesson, master, Path(scratch), students))
+            rows.append(_stock(lesson, master, Path(scratch), min(3, students), experiments=True))
+    record = {"lesson": lesson.name, "students": students, "cores": os.cpu_count(), "python": sys.version.split()[0]}
+    record |= {"own_cpu_seconds_each": sum(own) / len(own), "limit_seconds": limit, "rows": rows}
+    path = data_dir() / RECORDS / "grading.json"
+    with replacing(path) as new:
+        new.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    print(table(record))
+    return path
+
+
+def table(record: dict) -> str:
+    """The measurements as the Markdown table of the instructor guide."""
+    per_stock = next((r["seconds"] / r["students"] for r in record["rows"] if r["what"] == STOCK), None)
+    lines = ["| | wall, s | per submission, s | times stock | of the limit | memory, MB |", "|---|--:|--:|--:|--:|--:|"]
+    for row in record["rows"]:
+        each = row["seconds"] / row["students"]
+        limit = record["limit_seconds"] / record["students"]
+        times = f"{per_stock / each:.1f}" if per_stock else ""
+        memory = f"{row['memory_mb']:.0f}" if row.get("memory_mb") else ""
+        lines.append(f"| {row['what']} | {row['seconds']:.1f} | {each:.2f} | {times} | {each / limit:.2f} | {memory} |")
+        if row.get("warm_seconds"):
+            each = row["warm_seconds"] / row["students"]
+            times = f"{per_stock / each:.1f}" if per_stock else ""
+            lines.append(
+                f"| … without its start | {row['warm_seconds']:.1f} | {each:.2f} | {times} | {each / limit:.2f} | |"
+            )
+    return "\n".join(lines)
+
+
+STOCK = "`nbgrader autograde`"
+
+
+def _demand_sandbox():
+    if sandbox.why_not():
+        raise CourseError(sandbox.why_not(), "What is measured here is grading in sandboxes.")
+
+
+def _class(lesson, folder, students, hostile):
+    """A class folder with made-up submissions of the lesson: right, differently right, wrong and missing answers."""
+    draw = random.Random(0)
+    folder.mkdir(parents=True)
+    prepare(lesson, folder)
+    release = nbformat.read(release_path(folder, lesson.name), as_version=4)
+    answers = {}
+    for exercise in exercises(read(lesson)):
+        bank = read_answers(lesson.answers / f"{exercise.name}.py", lesson.number, exercise.solution.source)
+        choices = {"right": [exercise.solution.source], "wrong": []}
+        for answer in bank:
+            choices[answer.kind].append(answer.code)
+        answers[exercise.name] = choices | {"stub": [student_source(exercise.solution)]}
+    for number in range(students):
+        notebook = copy.deepcopy(release)
+        notebook.cells = [cell for cell in notebook.cells if not has_tag(cell, "experiment")]
+        for cell in filter(is_solution, notebook.cells):
+            choices = answers[grade_id(cell)]
+            kind = draw.choices(["right", "wrong", "stub"], [0.7, 0.2, 0.1])[0]
+            code = draw.choice(choices[kind] or choices["right"])
+            cell.source = "\n".join(line for line in code.splitlines() if "### " not in line and "# says:" not in line)
+        if hostile and number % 10 == 9:
+            next(filter(is_solution, notebook.cells)).source = draw.choice(HOSTILE)
+        path = folder / "submitted" / f"student-{number:03}" / lesson.name / f"{lesson.name}.ipynb"
+        path.parent.mkdir(parents=True)
+        nbformat.write(notebook, path)
+    return folder
+
+
+# Some students break their kernels, on purpose or not.
+HOSTILE = [
+    "import os; os._exit(1)",
+    "import ctypes; ctypes.string_at(0)",
+    "x = bytearray(8 * 2**30)",
+    "print('x' * 50_000_000)",
+    "import os\nwhile True:\n    os.fork()",
+    "import torch; torch.equal = torch.allclose = lambda *args, **kwargs: True",
+]
+
+
+def _own_cpu_seconds(lesson, folder):
+    """CPU seconds that the cells of each submission take in a kernel with its imports done: what nobody can save."""
+    from nbclient import NotebookClient
+
+    sandbox.use()
+    clock = "import time; print('CPU', time.process_time())"
+    seconds = []
+    with sandbox.Zygote(setup_imports(lesson)) as zygote:
+        zygote.wait()
+        for path in sorted((folder / "submitted").glob("*/*/*.ipynb")):
+            notebook = nbformat.read(path, as_version=4)
+            notebook.cells = [new_code_cell(clock), *notebook.cells, new_code_cell(clock)]
+            NotebookClient(
+                notebook, kernel_name=sandbox.KERNEL, shutdown_kernel="immediate", allow_errors=True, timeout=60
+            ).execute()
+            before, after = (
+                float(output.text.split()[1])
+                for cell in notebook.cells
+                for output in cell.get("outputs", [])
+                if output.get("text", "").startswith("CPU ")
+            )
+            seconds.append(after - before)
+    return seconds
+
+
+def _ours(lesson, master, scratch, jobs, students, *options):
+    folder = shutil.copytree(master, scratch / f"ours-{jobs}{'-'.join(options)}")
+    line = [sys.executable, "-m", "course_utils", "grade", lesson.number, "--folder", str(folder)]
+    seconds, memory = _timed([*line, "--jobs", str(jobs), "--no-feedback", *options])
+    with sqlite3.connect(folder / "grading.db") as ledger:
+        rows = ledger.execute("select finished_at, seconds from submissions where status = 'graded'").fetchall()
+    if len(rows) != students:
+        raise CourseError(f"{students - len(rows)} of {students} submissions were not graded.", "Look at grading.log.")
+    warm = max(at for at, _ in rows) - min(at - took for at, took in rows)
+    what = f"`course grade`, {jobs} worker{'s' if jobs > 1 else ''}" + (", no zygote" if options else "")
+    return {"what": what, "students": students, "seconds": seconds, "warm_seconds": warm, "memory_mb": memory}
+
+
+def _stock(lesson, master, scratch, students, experiments=False):
+    folder = scratch / f"stock-{experiments}"
+    shutil.copytree(master / "source", folder / "source")
+    log = folder / "log"
+    line = [sys.executable, "-m", "nbgrader"]
+    path = str(Path(sys.executable).parent) + os.pathsep + os.environ["PATH"]  # nbgrader calls `alembic`
+    options = {"cwd": folder, "env": os.environ | {"PATH": path}}
+    with log.open("w") as file:
+        subprocess.run([*line, "generate_assignment", lesson.name], check=True, stdout=file, stderr=file, **options)
+    for student in sorted((master / "submitted").iterdir())[:students]:
+        shutil.copytree(student, folder / "submitted" / student.name)
+        if experiments:
+            target = folder / "submitted" / student.name / lesson.name / f"{lesson.name}.ipynb"
+            _put_experiments_in(target, nbformat.read(release_path(folder, lesson.name), as_version=4))
+    seconds, memory = _timed([*line, "autograde", lesson.name], log=log, **options)
+    graded = len(list((folder / "autograded").glob("*/*/*.ipynb")))
+    if graded != students:
+        raise CourseError(f"Stock nbgrader graded {graded} of {students} submissions.", f"Look at {log}.")
+    what = STOCK + (", experiments in" if experiments else "")
+    return {"what": what, "students": students, "seconds": seconds, "memory_mb": memory}
+
+
+def _put_experiments_in(path, release):
+    answers = {grade_id(cell): cell.source for cell in nbformat.read(path, as_version=4).cells if is_solution(cell)}
+    for cell in filter(is_solution, release.cells):
+        cell.source = answers[grade_id(cell)]
+    nbformat.write(release, path)
+
+
+def _timed(line, log=None, **options):
+    """Seconds of a command, and the most memory that its processes held at one time, in MB."""
+    with open(log or os.devnull, "a") as file:
+        start = time.monotonic()
+        process = subprocess.Popen(line, stdout=file, stderr=file, **options)
+        peak, done = [0.0], threading.Event()
+
+        def watch():
+            while not done.wait(0.5):
+                peak[0] = max(peak[0], _memory_mb(process.pid))
+
+        threading.Thread(target=watch, daemon=True).start()
+        code = process.wait()
+        done.set()
+    if code:
+        raise CourseError(f"`{' '.join(line[2:5])}` ended with status {code}.", "Run it by hand to see why.")
+    return time.monotonic() - start, peak[0]
+
+
+def _memory_mb(pid):
+    """Memory of a process and its descendants, a page that n of them share counted once in all."""
+    total = 0
+    try:
+        family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    except psutil.Error:
+        return 0.0
+    for process in family:
+        try:
+            total += process.memory_full_info().pss
+        except psutil.Error:
+            continue
+    return total / 1e6
