@@ -43,6 +43,8 @@ def become_kernel(spec: dict) -> None:
     confine(spec["limits"], spec["user"])
     path = Path(SOCKETS, "connection.json")
     path.write_text(json.dumps(spec["connection"]), encoding="utf-8")
+    if "tempfile" in sys.modules:
+        sys.modules["tempfile"].tempdir = None  # a fork may find another one than the zygote did
     # Forks of one zygote would all draw the same numbers.
     for library, function in (("random", "seed"), ("numpy.random", "seed"), ("torch", "seed")):
         if library in sys.modules:

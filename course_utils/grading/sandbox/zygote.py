@@ -63,7 +63,7 @@ class Zygote:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             cwd=self.folder,
-            env=bubblewrap.environment(),
+            env=bubblewrap.environment() | {"TMPDIR": self.folder},  # torch, for one, makes a folder there
             text=True,
         )
         self.process.stdin.write(json.dumps(self.imports) + "\n")
