@@ -23,7 +23,9 @@ class _Commands(TyperGroup):
             self._stop("\n".join(error._render_traceback_()), 1)
         except KeyboardInterrupt:
             self._stop(
-                "\nStopped. Nothing half-written is left; measure, compare and pretrain resume when run again.", 130
+                "\nStopped. Nothing half-written is left; measure, compare and pretrain resume when run again, "
+                "grade does with --resume.",
+                130,
             )
         except ModuleNotFoundError as error:
             needs = _instructor_part(error.name)
@@ -113,16 +115,22 @@ def audit(
 
 
 @app.command()
-def autograde(
+def grade(
     lesson: Annotated[str, typer.Argument(help="The lesson's number or name, such as 01.")],
     folder: Annotated[Path, typer.Option(help="nbgrader's course folder, which holds submitted/.")] = Path("."),
     student: Annotated[Optional[list[str]], typer.Option(help="Only this student (repeat for more).")] = None,  # noqa: UP045
-    jobs: Annotated[int, typer.Option(help="Notebooks graded at the same time.", min=1)] = 2,
+    jobs: Annotated[Optional[int], typer.Option(help="Processes. Default: one per core, at most 4.", min=1)] = None,  # noqa: UP045
+    scheduler: Annotated[Optional[str], typer.Option(help="Run on a Dask cluster: tls://HOST:8786.")] = None,  # noqa: UP045
+    db: Annotated[Optional[str], typer.Option(help="The gradebook: postgresql://USER@HOST/DATABASE.")] = None,  # noqa: UP045
+    resume: Annotated[bool, typer.Option("--resume", help="Keep what an interrupted run has graded.")] = False,
+    unsafe: Annotated[bool, typer.Option("--unsafe", help="Run submissions unsandboxed, with your rights.")] = False,
+    no_feedback: Annotated[bool, typer.Option("--no-feedback", help="Write no feedback pages.")] = False,
 ) -> None:
     """Grade what lies in `submitted/STUDENT/LESSON/` with nbgrader; write feedback pages, a table and a CSV."""
-    from course_utils.grading.autograde import grade_class
+    from course_utils.grading.run import grade_class
 
-    grade_class(_lessons(lesson)[0], folder, students=student, jobs=jobs)
+    options = {"jobs": jobs, "scheduler": scheduler, "db": db, "resume": resume, "unsafe": unsafe}
+    grade_class(_lessons(lesson)[0], folder, student, pages=not no_feedback, **options)
 
 
 @app.command()

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-COMMANDS = ("demo", "build", "audit", "autograde", "measure", "claims", "pretrain", "compare", "handout", "doctor")
+COMMANDS = ("demo", "build", "audit", "grade", "measure", "claims", "pretrain", "compare", "handout", "doctor")
 
 
 def course(*args, **env):

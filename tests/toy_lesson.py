@@ -5,6 +5,8 @@ import os
 import subprocess
 import sys
 
+from course_utils.grading import sandbox
+
 TOY = """# ---
 # jupyter:
 #   kernelspec:
@@ -79,6 +81,8 @@ EXERCISES = [
 ]
 RIGHT = {name: f"def {name}(x):\n    return {right}" for name, _, right, _, _ in EXERCISES}
 LESSON = "01_toy"
+# What `course grade` is given besides: kernels are sandboxed wherever that is possible.
+SAFETY = ["--unsafe"] if sandbox.why_not() else []
 
 
 def write_toy_lesson(root):

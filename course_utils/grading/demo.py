@@ -10,10 +10,11 @@ from nbformat import NotebookNode
 from course_utils.authoring.answers import read_answers
 from course_utils.authoring.lessons import Lesson, exercises, find_lessons, grade_id, read, student_source
 from course_utils.errors import CourseError
-from course_utils.grading.autograde import autograde
+from course_utils.grading import sandbox
 from course_utils.grading.classroom import prepare, release_path
-from course_utils.grading.feedback import feedback
+from course_utils.grading.feedback import page_path
 from course_utils.grading.report import Report, class_report, is_specific, print_report, write_csv
+from course_utils.grading.run import grade
 from course_utils.settings import home, replacing
 
 MARKER = ".course-demo"
@@ -45,22 +46,30 @@ def demo(
             path = folder / "submitted" / student / found.name / f"{found.name}.ipynb"
             path.parent.mkdir(parents=True)
             nbformat.write(notebook, path)
-        print("3/4 Running and grading them, a kernel each …", flush=True)
+        print("3/4 Running and grading them, a kernel each, and writing feedback pages …", flush=True)
+        reason = sandbox.why_not()
+        if reason:
+            print(f"    Not sandboxed: {reason} These submissions are the course's own.", flush=True)
         # Whose kernel dies needs several and takes longest: started last, it would run alone at the end.
-        results = autograde(found, folder, sorted(submissions, key=lambda student: "dies" not in student), jobs=jobs)
-        print("4/4 Writing feedback pages and the report …\n", flush=True)
-        pages = feedback(found.name, folder)
+        students = sorted(submissions, key=lambda student: "dies" not in student)
+        results = grade(found, folder, students, jobs=jobs, unsafe=bool(reason), tell=_only_students)
+        print("4/4 Writing the report …\n", flush=True)
         report = class_report(found.name, folder)
         table = write_csv(report, folder)
         failed = [f"{r.student} ({r.error})" for r in results if r.error]
-        if failed or len(pages) < len(results):
-            raise CourseError(f"Not everyone was graded: {'; '.join(failed) or 'a feedback page is missing'}.", "")
+        if failed:
+            raise CourseError(f"Not everyone was graded: {'; '.join(failed)}.", "")
     print_report(report)
-    page = next(iter(pages.values())).relative_to(folder)
-    print(f"\nFeedback pages: {out}/feedback, such as {out / page}")
+    page = page_path(out, found.name, sorted(submissions)[0])
+    print(f"\nFeedback pages: {out}/feedback, such as {page}")
     print(f"Report: {out / table.relative_to(folder)}   Gradebook: {out / 'gradebook.db'}")
     print(f"Done in {time.monotonic() - start:.0f} s.")
     return report
+
+
+def _only_students(line):
+    if line.startswith(" "):
+        print(line, flush=True)
 
 
 def make_submissions(lesson: Lesson, release: NotebookNode) -> dict[str, NotebookNode]:

@@ -1,7 +1,11 @@
 """Feedback pages: points, what to revisit and the student's answers; no hidden test, traceback or script."""
 
 import contextlib
+import functools
 import re
+from concurrent.futures import Executor
+from glob import escape as glob_escape
+from itertools import chain
 from pathlib import Path
 
 import nbformat
@@ -12,8 +16,17 @@ from nbgrader.preprocessors import GetGrades, NbGraderPreprocessor
 from traitlets import Bool, Unicode
 
 from course_utils.authoring.lessons import Exercise, exercises, grade_id, has_tag, is_graded
-from course_utils.grading.classroom import convert, nbgrader_config, release_path, students_of
-from course_utils.grading.report import NOT_ATTEMPTED, SKIPPED, UNFINISHED, error_text, findings_of, graded_notebook
+from course_utils.grading.classroom import convert, log_to_file, nbgrader_config, release_path, students_of
+from course_utils.grading.gradebook import engine_kept
+from course_utils.grading.report import (
+    NOT_ATTEMPTED,
+    SKIPPED,
+    UNFINISHED,
+    error_text,
+    findings,
+    graded_notebook,
+    verdicts_of,
+)
 
 MAX_TEXT = 3000
 
@@ -86,8 +99,7 @@ class FeedbackPage(NbGraderPreprocessor):
         lesson, student = resources["nbgrader"]["assignment"], resources["nbgrader"]["student"]
         release = nbformat.read(release_path(Path(self.config.CourseDirectory.root), lesson), as_version=4)
         todo = exercises(release)
-        findings = findings_of(nb, todo)
-        sections = _sections(nb, release, todo, findings)
+        sections = _sections(nb, release, todo, findings(verdicts_of(nb, todo)))
         resources["page"] = {
             "lesson": lesson,
             "student": student,
@@ -102,31 +114,48 @@ class FeedbackPage(NbGraderPreprocessor):
         return nb, resources
 
 
-def feedback(lesson: str, course_dir: Path, students: list[str] | None = None) -> dict[str, Path]:
+def feedback(
+    lesson: str, course_dir: Path, students: list[str] | None = None, executor: Executor | None = None
+) -> dict[str, Path]:
     """Write `feedback/<student>/<lesson>/<lesson>.html` for every graded submission.
 
-    `lesson` is the full name, such as "01_feature_extraction". Returns the pages by student; who was not graded, or
-    whose page failed, is missing.
+    `lesson` is the full name, such as "01_feature_extraction"; `executor` runs what makes the pages, by default this
+    process does. Returns the pages by student; who was not graded, or whose page failed, is missing.
     """
-    from glob import escape as glob_escape
+    course_dir = Path(course_dir).resolve()
+    students = students_of(lesson, course_dir) if students is None else students
+    size = 8 if executor else len(students) or 1
+    parts = [students[i : i + size] for i in range(0, len(students), size)]
+    work = functools.partial(_pages, lesson, course_dir)
+    made = chain.from_iterable((executor.map if executor else map)(work, parts))
+    return {student: page_path(course_dir, lesson, student) for student in made}
 
+
+def page_path(course_dir: Path, lesson: str, student: str) -> Path:
+    """Where a student's feedback page is."""
+    return Path(course_dir) / "feedback" / student / lesson / f"{lesson}.html"
+
+
+def _pages(lesson, course_dir, students):
+    """Make these students' pages; returns those that were made."""
     from nbgrader.converters import GenerateFeedback
 
-    course_dir, pages = Path(course_dir).resolve(), {}
-    for student in students_of(lesson, course_dir) if students is None else students:
-        if graded_notebook(lesson, course_dir, student) is None:
-            continue
-        config = nbgrader_config(course_dir, lesson, glob_escape(student))
-        config.GenerateFeedback.preprocessors = [GetGrades, FeedbackPage]
-        config.GenerateFeedback.exporter_class = FeedbackExporter
-        # One student's page that fails must not cost the others theirs; grading.log says why it failed.
-        with contextlib.suppress(Exception, SystemExit):
-            convert(GenerateFeedback, config, course_dir)
-            pages[student] = course_dir / "feedback" / student / lesson / f"{lesson}.html"
-    return pages
+    made = []
+    with log_to_file(course_dir), engine_kept():
+        for student in students:
+            if graded_notebook(lesson, course_dir, student) is None:
+                continue
+            config = nbgrader_config(course_dir, lesson, glob_escape(student))
+            config.GenerateFeedback.preprocessors = [GetGrades, FeedbackPage]
+            config.GenerateFeedback.exporter_class = FeedbackExporter
+            # One student's page that fails must not cost the others theirs; grading.log says why it failed.
+            with contextlib.suppress(Exception, SystemExit):
+                convert(GenerateFeedback, config)
+                made.append(student)
+    return made
 
 
-def _sections(nb, release, todo, findings):
+def _sections(nb, release, todo, found):
     """One dict per exercise: name, title, points, state, findings and the cells to show."""
     known = {cell.id for cell in release.cells} | {"original-setup"}
     originals = {grade_id(cell): cell for cell in release.cells if grade_id(cell)}
@@ -139,7 +168,7 @@ def _sections(nb, release, todo, findings):
             "title": titles[e.name],
             "points": 0.0,
             "most": e.points,
-            "findings": [f for f in findings if f.exercise == e.name],
+            "findings": [f for f in found if f.exercise == e.name],
             "cells": [],
         }
         for e in todo

@@ -9,13 +9,14 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from course_utils.authoring.lessons import Exercise, exercises, grade_id
+from course_utils.authoring.lessons import Exercise, exercises, grade_id, is_graded, is_solution
 from course_utils.errors import CourseError
 from course_utils.grading.classroom import nbgrader_config, release_path, students_of
 from course_utils.grading.execute import CELL_TIMEOUT, KERNEL_DIED, NOT_RUN
+from course_utils.grading.ledger import GRADED, WAITING, Ledger, Verdict
 from course_utils.settings import replacing
 
-WRONG, NOT_ATTEMPTED, ALTERED, ERROR = "wrong", "not attempted", "altered", "error"
+RIGHT, WRONG, NOT_ATTEMPTED, ALTERED, ERROR = "right", "wrong", "not attempted", "altered", "error"
 UNFINISHED, SKIPPED = "stopped", "not run"
 KINDS = {
     "NotAttempted": NOT_ATTEMPTED,
@@ -41,12 +42,19 @@ class Finding:
 
 @dataclass
 class Row:
-    """One student: points per exercise (None: not graded), findings and flags."""
+    """One student: points per exercise (None: not graded), findings, flags, and why a person must look."""
 
     student: str
     points: dict[str, float] | None
     findings: list[Finding] = field(default_factory=list)
     flags: list[str] = field(default_factory=list)
+    review: list[str] = field(default_factory=list)
+
+    @property
+    def status(self) -> str:
+        if self.points is None:
+            return "not graded"
+        return "needs review" if self.review else "flagged" if self.flags else "graded"
 
     @property
     def total(self) -> float:
@@ -81,19 +89,39 @@ def error_text(output: NotebookNode) -> str:
     return f"{output.ename}: {value}".removesuffix(": ")
 
 
-def findings_of(notebook: NotebookNode, lesson_exercises: list[Exercise]) -> list[Finding]:
-    """What the checks of an autograded notebook said, each verdict once, in the lesson's order.
+def verdicts_of(
+    notebook: NotebookNode, lesson_exercises: list[Exercise], points: dict[str, tuple] | None = None
+) -> list[Verdict]:
+    """What each graded cell of an autograded notebook came to, and each answer cell that stops with an error.
+
+    `points` holds for each graded cell the points it got and those there are.
+    """
+    cells = {grade_id(cell): cell for cell in notebook.cells if grade_id(cell)}
+    found = []
+    for exercise in lesson_exercises:
+        for original in [exercise.solution, *exercise.checks, *exercise.hidden]:
+            name = grade_id(original)
+            got, most, *_ = (points or {}).get(name, (0.0, 0.0))
+            error = next((o for o in cells.get(name, {}).get("outputs", []) if o.output_type == "error"), None)
+            if error:
+                said = _finding(exercise, error, is_solution(original))
+                found.append(Verdict(exercise.name, name, said.kind, said.id, said.message, got, most))
+            elif is_graded(original):
+                found.append(Verdict(exercise.name, name, RIGHT if got == most else WRONG, points=got, most=most))
+    return found
+
+
+def findings(verdicts: list[Verdict]) -> list[Finding]:
+    """What is to be said about an answer: each verdict once, in the lesson's order.
 
     Where a verdict names the misconception, those that only say that something differs are left out.
     """
-    cells = {grade_id(cell): cell for cell in notebook.cells if grade_id(cell)}
     found: dict[tuple, Finding] = {}
-    for exercise in lesson_exercises:
-        for original in [exercise.solution, *exercise.checks, *exercise.hidden]:
-            for output in cells.get(grade_id(original), {}).get("outputs", []):
-                if output.output_type == "error":
-                    finding = _finding(exercise, output, original is exercise.solution)
-                    found.setdefault((finding.exercise, finding.kind, finding.id or finding.message), finding)
+    for v in verdicts:
+        if v.kind != RIGHT and v.message:
+            found.setdefault(
+                (v.exercise, v.kind, v.verdict or v.message), Finding(v.exercise, v.kind, v.verdict, v.message)
+            )
     explained = {f.exercise for f in found.values() if f.kind == WRONG and is_specific(f.id)}
     return [f for f in found.values() if f.kind != WRONG or is_specific(f.id) or f.exercise not in explained]
 
@@ -124,37 +152,58 @@ def graded_notebook(lesson: str, course_dir: Path, student: str) -> NotebookNode
 
 
 def class_report(lesson: str, course_dir: Path) -> Report:
-    """Read the class of `course_dir` from its gradebook and autograded notebooks; `lesson` is its full name.
+    """Read the class of `course_dir` from its gradebook and its ledger; `lesson` is its full name.
+
+    The points are the gradebook's, so those that a person gave count.
 
     Raises:
         CourseError: the lesson was not graded here.
     """
-    from nbgrader.api import Gradebook, MissingEntry
-
     if not release_path(course_dir, lesson).is_file():
-        raise CourseError(f"{lesson} was not graded in {course_dir}.", f"Run `course autograde {lesson[:2]}` first.")
+        raise CourseError(f"{lesson} was not graded in {course_dir}.", f"Run `course grade {lesson[:2]}` first.")
     todo = exercises(nbformat.read(release_path(course_dir, lesson), as_version=4))
     exercise_of = {grade_id(cell): e.name for e in todo for cell in e.checks + e.hidden}
+    with Ledger(course_dir) as ledger:
+        entries, verdicts = ledger.entries(lesson), ledger.verdicts(lesson)
+    scores = _scores(lesson, course_dir)
     rows = []
-    with Gradebook(nbgrader_config(course_dir, lesson).CourseDirectory.db_url, "") as gradebook:
-        for student in students_of(lesson, course_dir):
-            notebook = graded_notebook(lesson, course_dir, student)
-            try:
-                grades = gradebook.find_submission_notebook(lesson, lesson, student).grades if notebook else None
-            except MissingEntry:
-                grades = None
-            if grades is None:
-                rows.append(Row(student, None, flags=["NOT GRADED: see grading.log"]))
-                continue
-            points = {exercise.name: 0.0 for exercise in todo}
-            for grade in grades:
-                points[exercise_of[grade.name]] += grade.score or 0.0
-            row = Row(student, points, findings_of(notebook, todo), list(notebook.metadata.course.get("flags", [])))
-            row.flags += [f"{f.exercise}: the checks no longer worked" for f in row.findings if f.kind == ALTERED]
-            stopped = [f for f in row.findings if f.kind == UNFINISHED]
-            row.flags += [f"{f.exercise}: {f.message}" for f in stopped]
-            rows.append(row)
+    for student in students_of(lesson, course_dir):
+        entry = entries.get(student)
+        if entry is None or entry.status != GRADED or student not in scores:
+            why = entry.error if entry and entry.error else "see grading.log"
+            waits = entry is not None and entry.status == WAITING
+            rows.append(Row(student, None, flags=[f"NOT GRADED: {'run it with --resume' if waits else why}"]))
+            continue
+        points = {exercise.name: 0.0 for exercise in todo}
+        for cell, score in scores[student]:
+            points[exercise_of[cell]] += score
+        row = Row(student, points, findings(verdicts.get(student, [])), list(entry.flags), list(entry.review))
+        row.flags += [f"{f.exercise}: the checks no longer worked" for f in row.findings if f.kind == ALTERED]
+        stopped = [f for f in row.findings if f.kind == UNFINISHED]
+        row.flags += [f"{f.exercise}: {f.message}" for f in stopped]
+        rows.append(row)
     return Report(lesson, {exercise.name: exercise.points for exercise in todo}, rows)
+
+
+def _scores(lesson, course_dir):
+    """(cell, points) of every graded cell in the gradebook, by student."""
+    from nbgrader.api import Assignment, BaseCell, Grade, Gradebook, Student, SubmittedAssignment, SubmittedNotebook
+
+    found: dict[str, list[tuple[str, float]]] = {}
+    with Gradebook(nbgrader_config(course_dir, lesson).CourseDirectory.db_url, "") as gradebook:
+        query = (
+            gradebook.db.query(Student.id, BaseCell.name, Grade.score)
+            .select_from(Grade)
+            .join(BaseCell, Grade.cell_id == BaseCell.id)
+            .join(SubmittedNotebook, Grade.notebook_id == SubmittedNotebook.id)
+            .join(SubmittedAssignment, SubmittedNotebook.assignment_id == SubmittedAssignment.id)
+            .join(Assignment, SubmittedAssignment.assignment_id == Assignment.id)
+            .join(Student, SubmittedAssignment.student_id == Student.id)
+            .filter(Assignment.name == lesson)
+        )
+        for student, cell, score in query:
+            found.setdefault(student, []).append((cell, score or 0.0))
+    return found
 
 
 def print_report(report: Report, console=None) -> None:
@@ -177,11 +226,13 @@ def print_report(report: Report, console=None) -> None:
         marks = [_mark(row, exercise) for exercise in report.points]
         total = "?" if row.points is None else f"{row.total:g}"
         found = [id.removeprefix(prefix) for id in row.ids()] + [f"⚑ {flag}" for flag in row.flags]
+        found += [f"⚑ review: {reason}" for reason in row.review]
         table.add_row(Text(row.student), *marks, Text(total, style="bold"), Text("\n".join(found)))
     console.print(table)
     names = ", ".join(f"{number} {name}" for number, name in enumerate(report.points, start=1))
     console.print(Text(f"Exercises: {names}."))
     console.print(Text("– not attempted   ! not run to its end, marked for review in the gradebook"))
+    console.print(Text(summary(report)))
     common = report.misconceptions()[:8]
     if common:
         table = Table(title="Most frequent misconceptions", title_justify="left")
@@ -192,6 +243,15 @@ def print_report(report: Report, console=None) -> None:
             table.add_row(str(count), Text(id), Text(message))
         console.print()
         console.print(table)
+
+
+def summary(report: Report) -> str:
+    """How many students are graded, flagged, to be reviewed and not graded, in one line."""
+    counts = Counter(row.status for row in report.rows)
+    graded = len(report.rows) - counts["not graded"]
+    line = f"{graded} of {len(report.rows)} graded"
+    parts = [f"{counts[kind]} {kind}" for kind in ("flagged", "needs review") if counts[kind]]
+    return f"{line}; of these {', '.join(parts)}." if parts else f"{line}."
 
 
 def _mark(row, exercise):
@@ -209,13 +269,13 @@ def write_csv(report: Report, course_dir: Path) -> Path:
     path = Path(course_dir) / f"{report.lesson}_report.csv"
     with replacing(path) as new, new.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
-        head = ["student", "total", "of", *report.points]
-        table.writerow([*head, "not_attempted", "unfinished", "misconceptions", "flags"])
+        head = ["student", "status", "total", "of", *report.points]
+        table.writerow([*head, "not_attempted", "unfinished", "misconceptions", "flags", "review"])
         for row in report.rows:
             points = [""] * len(report.points) if row.points is None else [f"{p:g}" for p in row.points.values()]
             total = "" if row.points is None else f"{row.total:g}"
             kinds = [NOT_ATTEMPTED], [UNFINISHED, SKIPPED]
-            lists = [*(sorted(row.exercises(*kind)) for kind in kinds), row.ids(), row.flags]
+            lists = [*(sorted(row.exercises(*kind)) for kind in kinds), row.ids(), row.flags, row.review]
             of = f"{sum(report.points.values()):g}"
-            table.writerow([row.student, total, of, *points, *("; ".join(items) for items in lists)])
+            table.writerow([row.student, row.status, total, of, *points, *("; ".join(items) for items in lists)])
     return path
