@@ -89,11 +89,11 @@ def findings(source: str) -> Iterator[tuple[str, int]]:
                 if re.fullmatch(pattern, full):
                     yield what, node.lineno
     for statement in tree.body:
-        for name in _bound(statement) & RELIED_ON:
+        for name in bound(statement) & RELIED_ON:
             yield f"gives `{name}` another meaning", statement.lineno
 
 
-def _bound(statement):
+def bound(statement: ast.stmt) -> set[str]:
     """The names that a statement of a cell binds."""
     if isinstance(statement, ast.FunctionDef | ast.ClassDef):
         return {statement.name}

@@ -1,0 +1,163 @@
+"""Between a submission's kernel and the grader: whatever the kernel sends, the notebook stays bounded, valid and true.
+
+Student code runs in the kernel and can send any message in its name. So outputs are cut to text and pictures, counted
+in bytes, and kept in the cell that runs; an error once shown stays shown.
+"""
+
+import asyncio
+import json
+import re
+from collections import Counter
+from queue import Empty
+from time import monotonic
+
+import zmq
+from jupyter_client.asynchronous import AsyncKernelClient
+from jupyter_client.channels import AsyncZMQSocketChannel
+from nbclient.util import ensure_async
+from nbformat.v4 import new_output
+from nbgrader.preprocessors import Execute
+from traitlets import Integer, Type
+
+from course_utils.grading.limits import MIB, Limits
+
+OUTPUT_LIMIT = "OutputLimit"
+SHOWN = ("text/plain", "image/png", "image/jpeg")  # what a page can show without running anything
+MAX_ERROR, MAX_OUTPUTS = 20_000, 1000
+MAX_MESSAGE, MAX_WAITING = 4 * MIB, 250
+STOP_SECONDS = 3
+
+
+class Shell(AsyncZMQSocketChannel):
+    """Counts the replies to each request: a second one was forged, or the first was."""
+
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self.replies = Counter()
+
+    async def get_msg(self, *args, **options):
+        message = await super().get_msg(*args, **options)
+        if message["msg_type"] == "execute_reply":
+            self.replies[str(message["parent_header"].get("msg_id"))] += 1
+        return message
+
+
+class Client(AsyncKernelClient):
+    """Is ready when the kernel has answered on both channels; jupyter_client's waits 0.2 s longer each time."""
+
+    shell_channel_class = Type(Shell)
+
+    async def _async_wait_for_ready(self, timeout=None):
+        deadline = monotonic() + (timeout or 60)
+        while monotonic() < deadline:
+            request = self.kernel_info()
+            try:
+                while (await self.shell_channel.get_msg(timeout=1))["parent_header"].get("msg_id") != request:
+                    pass
+                while not _is_idle(await self.iopub_channel.get_msg(timeout=0.2), request):
+                    pass
+                return
+            except Empty:
+                if not await self._async_is_alive():
+                    break
+        raise RuntimeError("the kernel did not answer")
+
+    wait_for_ready = _async_wait_for_ready
+
+
+class Guarded(Execute):
+    """nbgrader's Execute for kernels that may send anything."""
+
+    output_bytes = Integer(help="Bytes of all outputs of a notebook; a cell may use half of what is left.").tag(
+        config=True
+    )
+
+    def _output_bytes_default(self):
+        return Limits.from_environment().output_bytes
+
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self.store_widget_state = False
+        self.spent = 0
+
+    def create_kernel_manager(self):
+        manager = super().create_kernel_manager()
+        manager.client_class = f"{__name__}.Client"
+        manager.context.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE)
+        manager.context.setsockopt(zmq.RCVHWM, MAX_WAITING)
+        return manager
+
+    def begin(self, cell) -> None:
+        """To be called before a cell runs: it may use half of what is left."""
+        self.room, self.flooded = max(self.output_bytes - self.spent, 0) // 2, False
+
+    def process_message(self, msg, cell, cell_index):
+        kind, content = msg["msg_type"], msg["content"]
+        if kind == "status":
+            return super().process_message(msg, cell, cell_index)
+        if isinstance(content.get("execution_count"), int):
+            cell.execution_count = content["execution_count"]
+        if kind == "clear_output":
+            cell.outputs = [output for output in cell.outputs if output.output_type == "error"]
+        elif kind in ("stream", "display_data", "execute_result", "error"):
+            output = _clean(kind, content)
+            size = len(json.dumps(output))
+            if kind != "error" and (size > self.room or len(cell.outputs) >= MAX_OUTPUTS):
+                self._stop_flood(cell)
+            elif kind != "error" or sum(o.output_type == "error" for o in cell.outputs) < 3:
+                self.room, self.spent = self.room - size, self.spent + size
+                cell.outputs.append(output)
+        # Messages of widgets, updates of other cells' displays and all else are dropped: no score needs them.
+        return None
+
+    def _stop_flood(self, cell):
+        """Stop the cell, and its kernel if that does not help."""
+        if self.flooded:
+            return
+        self.flooded = True
+        text = "This cell printed more than a submission may. Print less, for instance not in every step of a loop."
+        cell.outputs.append(new_output("error", ename=OUTPUT_LIMIT, evalue=text, traceback=[text]))
+        manager = self.km
+
+        async def stop():
+            await ensure_async(manager.interrupt_kernel())
+            await asyncio.sleep(STOP_SECONDS)
+            if self.task_poll_for_reply in waiting and not self.task_poll_for_reply.done():
+                await ensure_async(manager.provisioner.kill())
+
+        waiting = [self.task_poll_for_reply]
+        self._stopping = asyncio.ensure_future(stop())
+
+    def on_cell_executed(self, **event):
+        content = event["execute_reply"]["content"]
+        content.setdefault("status", "error")
+        if content["status"] == "aborted":
+            content["status"] = "error"
+        if content["status"] == "error":
+            content |= _clean("error", content)
+        super().on_cell_executed(**event)
+
+
+def _is_idle(message, request):
+    idle = message["msg_type"] == "status" and message["content"].get("execution_state") == "idle"
+    return idle and message["parent_header"].get("msg_id") == request
+
+
+def _clean(kind, content):
+    """The output of a message, with fields of the right types and nothing but text and pictures."""
+    if kind == "stream":
+        name = content.get("name") if content.get("name") in ("stdout", "stderr") else "stdout"
+        return new_output("stream", name=name, text=str(content.get("text", "")))
+    if kind == "error":
+        lines = content.get("traceback")
+        lines = [str(line)[:MAX_ERROR] for line in lines[:50]] if isinstance(lines, list) else []
+        ename, evalue = (str(content.get(key, ""))[:MAX_ERROR] for key in ("ename", "evalue"))
+        return new_output("error", ename=ename[:200] or "Error", evalue=evalue, traceback=lines)
+    data = content.get("data")
+    data = data if isinstance(data, dict) else {}
+    data = {key: data[key] for key in SHOWN if isinstance(data.get(key), str)}
+    for picture in SHOWN[1:]:
+        if not re.fullmatch(r"[A-Za-z0-9+/=\s]*", data.get(picture, "")):
+            del data[picture]
+    # As a display: nbgrader would read a number that is a check cell's result as its score.
+    return new_output("display_data", data=data or {"text/plain": ""})
