@@ -45,6 +45,15 @@ class Answer:
     says: tuple[str, ...] = ()
 
 
+# Verdicts that tell what happened, not which idea is missing; they count only where no other explains the same answer.
+UNSPECIFIC = ("different", "raises_", "not_defined", "returns_none")
+
+
+def is_specific(id: str) -> bool:
+    """Whether a verdict id names a misconception."""
+    return not id.rsplit(".", 1)[-1].startswith(UNSPECIFIC)
+
+
 def read_answers(path: Path, number: str, solution: str) -> Iterator[Answer]:
     """The answers in a bank file of lesson `number`; `solution` is the source of the exercise's solution cell.
 

@@ -9,6 +9,7 @@ import nbformat
 from course_utils.authoring.lessons import exercises
 from course_utils.errors import CourseError
 from course_utils.grading import gradebook
+from course_utils.grading.classroom import is_full
 from course_utils.grading.execute import course_metadata
 from course_utils.grading.ledger import FAILED, GRADED, WAITING, Entry
 from course_utils.grading.preflight import FINE, preflight
@@ -23,8 +24,9 @@ NAMED = 8  # students named per kind in the line before grading
 class Batch:
     """The course of one command: who is kept, who is done."""
 
-    def __init__(self, lesson, course_dir, reference, ledger):
+    def __init__(self, lesson, course_dir, reference, ledger, controls):
         self.lesson, self.course_dir, self.reference, self.ledger = lesson, course_dir, reference, ledger
+        self.controls = controls  # exercise → a known wrong answer
         self.exercises = exercises(reference)
         self.entries: dict[str, Entry] = {}
         self.files: dict[str, dict[str, bytes]] = {}
@@ -62,7 +64,7 @@ class Batch:
             if resume and old and old.batch == batch and old.same(entry) and self._staged(entry):
                 self.adopt.append(student)
                 continue
-            course_metadata(found.notebook).update(_stamp(entry), runs=entry.runs + 1)
+            course_metadata(found.notebook).update(_stamp(entry), runs=entry.runs + 1, controls=self.controls)
             self.files[student] = extras
             self.waiting.append(entry)
             jobs.append(Job(student, self.lesson, nbformat.writes(found.notebook), found.files))
@@ -89,7 +91,7 @@ class Batch:
         entry = self.entries[outcome.student]
         entry.seconds, entry.runs = outcome.seconds, entry.runs + 1
         if outcome.error:
-            if gradebook.is_full(RuntimeError(outcome.error)):
+            if is_full(RuntimeError(outcome.error)):
                 raise OSError(outcome.error)
             self._fail(entry, outcome.error)
         else:
@@ -129,13 +131,13 @@ class Batch:
         except CourseError:
             raise
         except Exception as problem:
-            if gradebook.is_full(problem):
+            if is_full(problem):
                 raise
             self._fail(entry, f"{type(problem).__name__}: {(str(problem).splitlines() or [''])[0]}")
             return
         _sync(self.course_dir / "autograded" / entry.student / self.lesson / f"{self.lesson}.ipynb")
-        look = [f"`{cell}` is to be graded by a person" for cell, (*_, needed) in points.items() if needed]
-        entry.review = look or (["see the flags"] if notes.get("review") else [])
+        look = ", ".join(f"`{cell}`" for cell, (*_, needed) in points.items() if needed)
+        entry.review = ["see the flags"] if notes.get("review") else [f"to be graded by hand: {look}"] if look else []
         entry.status, entry.error = GRADED, ""
         self.ledger.record(entry, verdicts_of(notebook, self.exercises, points))
         self.changed.append(entry.student)

@@ -1,11 +1,10 @@
-"""`course bench`: how fast a class is graded, against stock nbgrader, and whether anything is lost when it is cut off."""
+"""`course bench`: how fast a class is graded, against stock nbgrader, and whether a killed run loses anything."""
 
 import copy
 import json
 import os
 import random
 import shutil
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -22,7 +21,8 @@ from course_utils.authoring.answers import read_answers
 from course_utils.authoring.lessons import Lesson, exercises, grade_id, has_tag, is_solution, read, student_source
 from course_utils.errors import CourseError
 from course_utils.grading import sandbox
-from course_utils.grading.classroom import prepare, release_path, setup_imports
+from course_utils.grading.classroom import prepare, release_path
+from course_utils.grading.run import setup_imports
 from course_utils.settings import data_dir, replacing
 
 RECORDS = "benchmarks"
@@ -130,7 +130,7 @@ def _own_cpu_seconds(lesson, folder):
     sandbox.use()
     clock = "import time; print('CPU', time.process_time())"
     seconds = []
-    with sandbox.Zygote(setup_imports(lesson)) as zygote:
+    with sandbox.Zygote(list(setup_imports(read(lesson)))) as zygote:
         zygote.wait()
         for path in sorted((folder / "submitted").glob("*/*/*.ipynb")):
             notebook = nbformat.read(path, as_version=4)
@@ -150,13 +150,14 @@ def _own_cpu_seconds(lesson, folder):
 
 def _ours(lesson, master, scratch, jobs, students, *options):
     folder = shutil.copytree(master, scratch / f"ours-{jobs}{'-'.join(options)}")
-    line = [sys.executable, "-m", "course_utils", "grade", lesson.number, "--folder", str(folder)]
+    line = [str(Path(sys.executable).parent / "course"), "grade", lesson.number, "--folder", str(folder)]
     seconds, memory = _timed([*line, "--jobs", str(jobs), "--no-feedback", *options])
     with sqlite3.connect(folder / "grading.db") as ledger:
         rows = ledger.execute("select finished_at, seconds from submissions where status = 'graded'").fetchall()
     if len(rows) != students:
         raise CourseError(f"{students - len(rows)} of {students} submissions were not graded.", "Look at grading.log.")
-    warm = max(at for at, _ in rows) - min(at - took for at, took in rows)
+    ends = [time.mktime(time.strptime(at, "%Y-%m-%d %H:%M:%S")) for at, _ in rows]
+    warm = max(ends) - min(end - took for end, (_, took) in zip(ends, rows, strict=True))
     what = f"`course grade`, {jobs} worker{'s' if jobs > 1 else ''}" + (", no zygote" if options else "")
     return {"what": what, "students": students, "seconds": seconds, "warm_seconds": warm, "memory_mb": memory}
 
@@ -205,7 +206,7 @@ def _timed(line, log=None, **options):
         code = process.wait()
         done.set()
     if code:
-        raise CourseError(f"`{' '.join(line[2:5])}` ended with status {code}.", "Run it by hand to see why.")
+        raise CourseError(f"`{' '.join(line[:3])}` ended with status {code}.", "Run it by hand to see why.")
     return time.monotonic() - start, peak[0]
 
 

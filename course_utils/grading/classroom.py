@@ -1,11 +1,14 @@
 """A class folder: nbgrader's course directory with its configuration, the lesson's source and release, submissions."""
 
 import contextlib
+import errno
 import logging
 import os
+import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import nbformat
 
@@ -17,6 +20,10 @@ from course_utils.grading.rebuild import rebuild
 from course_utils.grading.work import EXECUTE
 from course_utils.settings import replacing
 
+T = TypeVar("T")
+# Seconds between attempts where another program, such as formgrader, holds the database.
+PAUSES = (0.2, 0.5, 1, 2, 4, 8, 15, 30)
+RESUME = "then run the same command with --resume: nothing graded so far is lost."
 CONFIG = "nbgrader_config.py"
 _CONFIG = '''"""Settings of nbgrader for this class: its commands and formgrader then work as `course grade` does."""
 
@@ -55,6 +62,7 @@ def configure(c) -> None:
     ]
     c.Execute.kernel_name = sandbox.KERNEL
     c.Execute.update(EXECUTE)
+    c.HTMLExporter.sanitize_html = True  # what a student wrote in Markdown must not run in formgrader
     c.GenerateFeedback.preprocessors = [GetGrades, FeedbackPage]
     c.GenerateFeedback.exporter_class = FeedbackExporter
 
@@ -106,7 +114,7 @@ def prepare(lesson: Lesson, course_dir: Path, db: str | None = None) -> None:
     source, release = source_path(course_dir, lesson.name), release_path(course_dir, lesson.name)
     text = nbformat.writes(strip_internal(read(lesson))) + "\n"
     known = release.is_file() and source.is_file() and source.read_text("utf-8") == text
-    if known and _in_gradebook(url, lesson.name):
+    if known and patiently(_in_gradebook, url, lesson.name):
         return
     with replacing(source) as new:
         new.write_text(text, encoding="utf-8")
@@ -179,7 +187,6 @@ def _connect(url):
 
 def _in_gradebook(url, lesson):
     from nbgrader.api import Gradebook, MissingEntry
-    from sqlalchemy.exc import SQLAlchemyError
 
     if url.startswith("sqlite:///") and not os.path.exists(url.removeprefix("sqlite:///").partition("?")[0]):
         return False
@@ -187,8 +194,40 @@ def _in_gradebook(url, lesson):
         with Gradebook(url, "") as gradebook:
             gradebook.find_notebook(lesson, lesson)
             return True
-    except (MissingEntry, SQLAlchemyError):
+    except MissingEntry:
         return False
+
+
+def patiently(function: Callable[..., T], *args) -> T:
+    """Call a function that uses the gradebook; again, after a pause, where the database is locked or away.
+
+    Raises:
+        CourseError: it stays so for a minute.
+    """
+    from sqlalchemy.exc import OperationalError
+
+    for pause in (*PAUSES, None):
+        try:
+            return function(*args)
+        except OperationalError as problem:
+            if is_full(problem):
+                raise
+            if pause is None:
+                said = str(problem.orig).strip().splitlines()[0]
+                mend = f"Close the program that uses it, {RESUME}"
+                raise CourseError(f"The gradebook could not be used for a minute: {said}.", mend) from None
+            time.sleep(pause)
+
+
+def is_full(problem: BaseException | None) -> bool:
+    """Whether a full disk is behind an error."""
+    while problem is not None:
+        if isinstance(problem, OSError) and problem.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        if "disk is full" in str(problem) or "No space left on device" in str(problem):
+            return True
+        problem = problem.__cause__ or problem.__context__
+    return False
 
 
 def source_path(course_dir: Path, lesson: str) -> Path:
@@ -227,13 +266,16 @@ def log_to_file(course_dir: Path) -> Iterator[None]:
     handler.setFormatter(logging.Formatter("%(asctime)s %(process)d %(levelname)s %(message)s"))
     handler.handleError = lambda record: None  # a full disk is reported once, by whoever needs it
     before = log.level, log.propagate
-    log.addHandler(handler)
+    # Its gradebook logs by itself, and would do so on the screen.
+    for each in (log, logging.getLogger()):
+        each.addHandler(handler)
     log.setLevel(logging.INFO)
     log.propagate = False
     try:
         yield
     finally:
-        log.removeHandler(handler)
+        for each in (log, logging.getLogger()):
+            each.removeHandler(handler)
         with contextlib.suppress(OSError):
             handler.close()
         log.level, log.propagate = before

@@ -9,6 +9,10 @@ import random
 from queue import Empty
 from time import monotonic
 
+from nbformat import NotebookNode
+
+from course_utils.authoring.answers import is_specific, read_answers
+from course_utils.authoring.lessons import Lesson, exercises
 from course_utils.grading.suspects import bound
 
 SECONDS = 20
@@ -29,7 +33,8 @@ course_utils.checks:_array
 """.split()  # noqa: SIM905
 _LOOK = """(lambda sys, ip, get, reduce: {
     **{name: (lambda found: found is not None and (id(found), id(get(found, '__code__', None))))(
-        reduce(lambda at, key: at and get(at, key, None), name.split(':')[1].split('.'), sys.modules.get(name.split(':')[0])))
+        reduce(lambda at, key: at and get(at, key, None), 
+               name.split(':')[1].split('.'), sys.modules.get(name.split(':')[0])))
        for name in NAMES},
     'the way this notebook runs cells': (
         len(ip.ast_transformers), len(ip.input_transformers_cleanup), len(ip.input_transformers_post),
@@ -38,6 +43,17 @@ _LOOK = """(lambda sys, ip, get, reduce: {
         sorted(set(vars(ip)) & {'run_cell', 'run_cell_async', 'run_code', 'showtraceback', '_showtraceback',
         'run_ast_nodes'}), id(sys.gettrace()), id(sys.getprofile()), len(sys.meta_path)),
 })(__import__('sys'), get_ipython(), getattr, __import__('functools').reduce)""".replace("NAMES", repr(WATCHED))
+
+
+def known_wrong(lesson: Lesson, notebook: NotebookNode) -> dict[str, str]:
+    """For each exercise of the lesson's source one answer of its bank whose mistake the checks name."""
+    found = {}
+    for exercise in exercises(notebook):
+        path = lesson.answers / f"{exercise.name}.py"
+        for answer in read_answers(path, lesson.number, exercise.solution.source) if path.is_file() else ():
+            if answer.kind == "wrong" and is_specific(answer.verdict):
+                found.setdefault(exercise.name, answer.code)
+    return found
 
 
 async def fingerprint(client) -> dict | None:

@@ -7,13 +7,13 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from course_utils.authoring.answers import read_answers
+from course_utils.authoring.answers import is_specific, read_answers
 from course_utils.authoring.lessons import Lesson, exercises, find_lessons, grade_id, read, student_source
 from course_utils.errors import CourseError
 from course_utils.grading import sandbox
 from course_utils.grading.classroom import prepare, release_path
 from course_utils.grading.feedback import page_path
-from course_utils.grading.report import Report, class_report, is_specific, print_report, write_csv
+from course_utils.grading.report import Report, class_report, print_report, write_csv
 from course_utils.grading.run import grade
 from course_utils.settings import home, replacing
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
+from course_utils.authoring.answers import is_specific
 from course_utils.authoring.lessons import Exercise, exercises, grade_id, is_graded, is_solution
 from course_utils.errors import CourseError
 from course_utils.grading.classroom import nbgrader_config, release_path, students_of
@@ -25,8 +26,6 @@ KINDS = {
     CELL_TIMEOUT: UNFINISHED,
     NOT_RUN: SKIPPED,
 }
-# Verdicts that tell what happened, not which idea is missing; they count only where no other explains the same answer.
-UNSPECIFIC = ("different", "raises_", "not_defined", "returns_none")
 _VERDICT = re.compile(r"(.*?)\s*\[([\w.]+)\]\s*", re.DOTALL)
 
 
@@ -125,10 +124,6 @@ def findings(verdicts: list[Verdict]) -> list[Finding]:
     explained = {f.exercise for f in found.values() if f.kind == WRONG and is_specific(f.id)}
     return [f for f in found.values() if f.kind != WRONG or is_specific(f.id) or f.exercise not in explained]
 
-
-def is_specific(id: str) -> bool:
-    """Whether a verdict id names a misconception."""
-    return not id.rsplit(".", 1)[-1].startswith(UNSPECIFIC)
 
 
 def _finding(exercise, output, in_answer):

@@ -6,17 +6,20 @@ import hashlib
 import os
 import sys
 from collections.abc import Callable, Iterable
+from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import nbformat
+from nbformat import NotebookNode
 from tqdm import tqdm
 
 from course_utils.authoring.lessons import Lesson, has_tag
 from course_utils.errors import CourseError
 from course_utils.grading import executors, gradebook, sandbox
 from course_utils.grading.batch import Batch
-from course_utils.grading.classroom import log_to_file, prepare, source_path, students_of
+from course_utils.grading.classroom import RESUME, is_full, log_to_file, prepare, source_path, students_of
+from course_utils.grading.controls import known_wrong
 from course_utils.grading.feedback import feedback, page_path
 from course_utils.grading.ledger import Ledger
 from course_utils.grading.limits import Limits
@@ -103,7 +106,7 @@ def grade(
         prepare(lesson, course_dir, db)
         text = source_path(course_dir, lesson.name).read_text("utf-8")
         reference = nbformat.reads(text, as_version=4)
-        imports = _imports(reference)
+        imports = setup_imports(reference)
         kernel = UNSAFE_KERNEL if unsafe else sandbox.KERNEL
         with (
             log_to_file(course_dir),
@@ -111,7 +114,7 @@ def grade(
             Ledger(course_dir) as ledger,
             _workers(scheduler, jobs, unsafe, imports) as (workers, ready),
         ):
-            batch = Batch(lesson.name, course_dir, reference, ledger)
+            batch = Batch(lesson.name, course_dir, reference, ledger, known_wrong(lesson, reference))
             todo = batch.plan(students, hashlib.sha256(text.encode()).hexdigest(), resume, tell)
             for student in batch.adopted():
                 tell(f"  {student}: run earlier, now recorded")
@@ -155,7 +158,7 @@ def _refuse_unsafe(unsafe, scheduler, tell):
         )
 
 
-def _imports(reference):
+def setup_imports(reference: NotebookNode) -> tuple[str, ...]:
     """The import statements of the lesson's setup cell."""
     source = next((cell.source for cell in reference.cells if has_tag(cell, "setup")), "")
     with contextlib.suppress(SyntaxError):
@@ -207,9 +210,9 @@ def _disk_full_said(course_dir):
     try:
         yield
     except Exception as problem:
-        if isinstance(problem, CourseError) or not gradebook.is_full(problem):
+        if isinstance(problem, CourseError) or not is_full(problem):
             raise
-        raise CourseError("The disk is full.", f"Free some space for {course_dir}, {gradebook.RESUME}") from None
+        raise CourseError("The disk is full.", f"Free some space for {course_dir}, {RESUME}") from None
 
 
 def _with_pages(lesson, course_dir, results, changed, jobs):
@@ -219,7 +222,10 @@ def _with_pages(lesson, course_dir, results, changed, jobs):
     if len(due) < PAGES_ALONE:
         made = feedback(lesson, course_dir, due)
     else:
-        with executors.processes(jobs).opened() as executor:
-            made = feedback(lesson, course_dir, due, executor)
+        try:
+            with executors.processes(jobs).opened() as executor:
+                made = feedback(lesson, course_dir, due, executor)
+        except BrokenExecutor:  # one of its processes was killed
+            made = feedback(lesson, course_dir, due)
     missing = set(due) - set(made)
     return [replace(r, error="no feedback page") if r.student in missing else r for r in results]
