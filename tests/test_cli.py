@@ -71,7 +71,7 @@ def test_interrupt_is_one_line():
     code = (
         "from course_utils import cli\n"
         "import course_utils.doctor as d\n"
-        "def wait(): print('ready', flush=True); import time; time.sleep(60)\n"
+        "def wait(*_): print('ready', flush=True); import time; time.sleep(60)\n"
         "d.report = wait\n"
         "import sys; sys.argv = ['course', 'doctor']; cli.main()"
     )

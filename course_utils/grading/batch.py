@@ -1,6 +1,7 @@
 """One run of `course grade` over a class: who is kept, who is to be run, and what became of each."""
 
 import hashlib
+import json
 import os
 from collections.abc import Iterator
 
@@ -95,7 +96,7 @@ class Batch:
                 raise OSError(outcome.error)
             self._fail(entry, outcome.error)
         else:
-            notebook = nbformat.reads(outcome.notebook, as_version=4)
+            notebook = nbformat.from_dict(json.loads(outcome.notebook))
             self._stage(entry.student, outcome.notebook)
             self._enter(entry, notebook)
         return entry.student
@@ -127,7 +128,7 @@ class Batch:
         notes = course_metadata(notebook)
         entry.runs, entry.flags = notes.get("runs", entry.runs), list(notes.get("flags", []))
         try:
-            points = gradebook.write(self.course_dir, self.lesson, entry.student)
+            scores = gradebook.write(self.course_dir, self.lesson, entry.student)
         except CourseError:
             raise
         except Exception as problem:
@@ -136,9 +137,10 @@ class Batch:
             self._fail(entry, f"{type(problem).__name__}: {(str(problem).splitlines() or [''])[0]}")
             return
         _sync(self.course_dir / "autograded" / entry.student / self.lesson / f"{self.lesson}.ipynb")
-        look = ", ".join(f"`{cell}`" for cell, (*_, needed) in points.items() if needed)
+        look = ", ".join(f"`{cell}`" for cell, score in scores.items() if score.needs_manual_grade)
         entry.review = ["see the flags"] if notes.get("review") else [f"to be graded by hand: {look}"] if look else []
         entry.status, entry.error = GRADED, ""
+        points = {cell: score.automatic for cell, score in scores.items()}
         self.ledger.record(entry, verdicts_of(notebook, self.exercises, points))
         self.changed.append(entry.student)
 

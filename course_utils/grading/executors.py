@@ -53,6 +53,11 @@ def _pool(jobs: int) -> Iterator[Executor]:
     others = set(multiprocessing.active_children())
     pool = _Pool(jobs, mp_context=context, initializer=_start_worker, initargs=(dict(os.environ),))
     try:
+        try:
+            pool.submit(os.getpid).result()
+        except BrokenProcessPool:
+            mend = "A script that grades must do so under `if __name__ == '__main__':`."
+            raise CourseError("Processes for grading end as soon as they start.", mend) from None
         yield pool
     except BaseException:
         with _ctrl_c_ignored():

@@ -1,27 +1,21 @@
 """The one writer of the gradebook: nbgrader's own Autograde, given notebooks that have been run already."""
 
 import contextlib
-import errno
-import functools
-import time
 from collections.abc import Iterator
 from glob import escape
 from pathlib import Path
+from typing import NamedTuple
 
-from nbgrader.api import Gradebook
+import nbgrader.api
+from nbgrader.api import Assignment, BaseCell, Grade, Gradebook, Student, SubmittedAssignment, SubmittedNotebook
 from nbgrader.converters import Autograde
 from nbgrader.preprocessors import CheckCellMetadata, ClearOutput, Execute, SaveAutoGrades
-from sqlalchemy.exc import OperationalError
 
-from course_utils.errors import CourseError
-from course_utils.grading.classroom import convert, nbgrader_config
+from course_utils.grading.classroom import convert, nbgrader_config, patiently
 from course_utils.grading.execute import SaveGrades
 
 # Executed submissions, from which the gradebook can be filled again; `submitted/` stays as the students left it.
 STAGED = ".staged"
-# Seconds between attempts where another program, such as formgrader, holds the database.
-PAUSES = (0.2, 0.5, 1, 2, 4, 8, 15, 30)
-RESUME = "then run the same command with --resume: nothing graded so far is lost."
 
 
 class _Autograde(Autograde):
@@ -52,47 +46,66 @@ class _Autograde(Autograde):
 
 @contextlib.contextmanager
 def engine_kept() -> Iterator[None]:
-    """nbgrader opens its database some ten times per notebook. Within this block it keeps what it once prepared."""
-    import nbgrader.api
+    """nbgrader opens its database ten times per notebook; in this block it keeps what it prepared the first time.
 
-    before, engines = nbgrader.api.create_engine, {}
+    That is a third of the time that entering a notebook takes.
+    """
+    tables, before, engines = nbgrader.api.Base.metadata, nbgrader.api.create_engine, {}
 
-    @functools.wraps(before)
     def create_engine(url, **options):
         if url not in engines:
             engines[url] = before(url, **options)
+            type(tables).create_all(tables, bind=engines[url])
         return engines[url]
 
     nbgrader.api.create_engine = create_engine
+    tables.create_all = lambda bind: None
     try:
         yield
     finally:
         nbgrader.api.create_engine = before
+        del tables.create_all
         for engine in engines.values():
             engine.dispose()
 
 
-def write(course_dir: Path, lesson: str, student: str) -> dict[str, tuple[float, float, bool]]:
+class Score(NamedTuple):
+    """What the gradebook holds of a graded cell: its points, a person's included, and those that the checks gave."""
+
+    points: float
+    automatic: float
+    needs_manual_grade: bool
+
+
+def scores(course_dir: Path, lesson: str, student: str | None = None) -> dict[str, dict[str, Score]]:
+    """The scores in the gradebook by student and graded cell, of one student or of all."""
+    found: dict[str, dict[str, Score]] = {}
+    with Gradebook(nbgrader_config(course_dir, lesson).CourseDirectory.db_url, "") as gradebook:
+        query = (
+            gradebook.db.query(Student.id, BaseCell.name, Grade.score, Grade.auto_score, Grade.needs_manual_grade)
+            .select_from(Grade)
+            .join(BaseCell, Grade.cell_id == BaseCell.id)
+            .join(SubmittedNotebook, Grade.notebook_id == SubmittedNotebook.id)
+            .join(SubmittedAssignment, SubmittedNotebook.assignment_id == SubmittedAssignment.id)
+            .join(Assignment, SubmittedAssignment.assignment_id == Assignment.id)
+            .join(Student, SubmittedAssignment.student_id == Student.id)
+            .filter(Assignment.name == lesson)
+        )
+        for who, cell, points, automatic, look in query.filter(Student.id == student) if student else query:
+            found.setdefault(who, {})[cell] = Score(points or 0.0, automatic or 0.0, look)
+    return found
+
+
+def write(course_dir: Path, lesson: str, student: str) -> dict[str, Score]:
     """Enter `.staged/<student>/<lesson>` into the gradebook, as nbgrader does, and write `autograded/`.
 
-    Returns for each graded cell its automatic points, the points there are, and whether a person must look. Waits where
-    the database is locked.
+    Returns the score of each graded cell. Waits where the database is locked.
 
     Raises:
         CourseError: the database stays locked or cannot be reached.
         Exception: whatever else went wrong, such as a full disk.
     """
-    for pause in (*PAUSES, None):
-        try:
-            return _write(course_dir, lesson, student)
-        except OperationalError as problem:
-            if is_full(problem):
-                raise
-            if pause is None:
-                said = str(problem.orig).strip().splitlines()[0]
-                mend = f"Close the program that uses it, {RESUME}"
-                raise CourseError(f"The gradebook could not be written for a minute: {said}.", mend) from None
-            time.sleep(pause)
+    return patiently(_write, course_dir, lesson, student)
 
 
 def _write(course_dir, lesson, student):
@@ -100,27 +113,15 @@ def _write(course_dir, lesson, student):
     # The rebuilt notebook has the reference's metadata, which was checked when the lesson was released.
     config.Autograde.sanitize_preprocessors = _steps("sanitize", {ClearOutput, CheckCellMetadata})
     config.Autograde.autograde_preprocessors = _steps("autograde", {Execute, CheckCellMetadata})
+    config.Exporter.optimistic_validation = True  # once, and not after each step
     _Autograde.problem = None
     try:
         convert(_Autograde, config)
     except (Exception, SystemExit) as problem:
         raise _Autograde.problem or problem from None
-    with Gradebook(config.CourseDirectory.db_url, "") as gradebook:
-        found = gradebook.find_submission_notebook(lesson, lesson, student).grades
-        return {g.name: (g.auto_score or 0.0, g.max_score, g.needs_manual_grade) for g in found}
+    return scores(course_dir, lesson, student).get(student, {})
 
 
 def _steps(which, without):
     steps = getattr(Autograde, f"{which}_preprocessors").default_args[0]
     return [{SaveAutoGrades: SaveGrades}.get(step, step) for step in steps if step not in without]
-
-
-def is_full(problem: BaseException | None) -> bool:
-    """Whether a full disk is behind an error."""
-    while problem is not None:
-        if isinstance(problem, OSError) and problem.errno in (errno.ENOSPC, errno.EDQUOT):
-            return True
-        if "disk is full" in str(problem) or "No space left on device" in str(problem):
-            return True
-        problem = problem.__cause__ or problem.__context__
-    return False

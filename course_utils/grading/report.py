@@ -3,6 +3,7 @@
 import csv
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from nbformat import NotebookNode
 from course_utils.authoring.answers import is_specific
 from course_utils.authoring.lessons import Exercise, exercises, grade_id, is_graded, is_solution
 from course_utils.errors import CourseError
-from course_utils.grading.classroom import nbgrader_config, release_path, students_of
+from course_utils.grading import gradebook
+from course_utils.grading.classroom import release_path, students_of
 from course_utils.grading.execute import CELL_TIMEOUT, KERNEL_DIED, NOT_RUN
 from course_utils.grading.ledger import GRADED, WAITING, Ledger, Verdict
 from course_utils.settings import replacing
@@ -89,18 +91,18 @@ def error_text(output: NotebookNode) -> str:
 
 
 def verdicts_of(
-    notebook: NotebookNode, lesson_exercises: list[Exercise], points: dict[str, tuple] | None = None
+    notebook: NotebookNode, lesson_exercises: list[Exercise], points: Mapping[str, float] | None = None
 ) -> list[Verdict]:
     """What each graded cell of an autograded notebook came to, and each answer cell that stops with an error.
 
-    `points` holds for each graded cell the points it got and those there are.
+    `points` holds what each graded cell got.
     """
     cells = {grade_id(cell): cell for cell in notebook.cells if grade_id(cell)}
     found = []
     for exercise in lesson_exercises:
         for original in [exercise.solution, *exercise.checks, *exercise.hidden]:
             name = grade_id(original)
-            got, most, *_ = (points or {}).get(name, (0.0, 0.0))
+            got, most = (points or {}).get(name, 0.0), original.metadata.nbgrader.get("points", 0.0)
             error = next((o for o in cells.get(name, {}).get("outputs", []) if o.output_type == "error"), None)
             if error:
                 said = _finding(exercise, error, is_solution(original))
@@ -123,7 +125,6 @@ def findings(verdicts: list[Verdict]) -> list[Finding]:
             )
     explained = {f.exercise for f in found.values() if f.kind == WRONG and is_specific(f.id)}
     return [f for f in found.values() if f.kind != WRONG or is_specific(f.id) or f.exercise not in explained]
-
 
 
 def _finding(exercise, output, in_answer):
@@ -160,7 +161,7 @@ def class_report(lesson: str, course_dir: Path) -> Report:
     exercise_of = {grade_id(cell): e.name for e in todo for cell in e.checks + e.hidden}
     with Ledger(course_dir) as ledger:
         entries, verdicts = ledger.entries(lesson), ledger.verdicts(lesson)
-    scores = _scores(lesson, course_dir)
+    scores = gradebook.scores(course_dir, lesson)
     rows = []
     for student in students_of(lesson, course_dir):
         entry = entries.get(student)
@@ -170,35 +171,14 @@ def class_report(lesson: str, course_dir: Path) -> Report:
             rows.append(Row(student, None, flags=[f"NOT GRADED: {'run it with --resume' if waits else why}"]))
             continue
         points = {exercise.name: 0.0 for exercise in todo}
-        for cell, score in scores[student]:
-            points[exercise_of[cell]] += score
+        for cell, score in scores[student].items():
+            points[exercise_of[cell]] += score.points
         row = Row(student, points, findings(verdicts.get(student, [])), list(entry.flags), list(entry.review))
         row.flags += [f"{f.exercise}: the checks no longer worked" for f in row.findings if f.kind == ALTERED]
         stopped = [f for f in row.findings if f.kind == UNFINISHED]
         row.flags += [f"{f.exercise}: {f.message}" for f in stopped]
         rows.append(row)
     return Report(lesson, {exercise.name: exercise.points for exercise in todo}, rows)
-
-
-def _scores(lesson, course_dir):
-    """(cell, points) of every graded cell in the gradebook, by student."""
-    from nbgrader.api import Assignment, BaseCell, Grade, Gradebook, Student, SubmittedAssignment, SubmittedNotebook
-
-    found: dict[str, list[tuple[str, float]]] = {}
-    with Gradebook(nbgrader_config(course_dir, lesson).CourseDirectory.db_url, "") as gradebook:
-        query = (
-            gradebook.db.query(Student.id, BaseCell.name, Grade.score)
-            .select_from(Grade)
-            .join(BaseCell, Grade.cell_id == BaseCell.id)
-            .join(SubmittedNotebook, Grade.notebook_id == SubmittedNotebook.id)
-            .join(SubmittedAssignment, SubmittedNotebook.assignment_id == SubmittedAssignment.id)
-            .join(Assignment, SubmittedAssignment.assignment_id == Assignment.id)
-            .join(Student, SubmittedAssignment.student_id == Student.id)
-            .filter(Assignment.name == lesson)
-        )
-        for student, cell, score in query:
-            found.setdefault(student, []).append((cell, score or 0.0))
-    return found
 
 
 def print_report(report: Report, console=None) -> None:
