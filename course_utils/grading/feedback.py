@@ -10,10 +10,11 @@ from pathlib import Path
 
 import nbformat
 from markupsafe import Markup, escape
-from nbconvert.exporters import HTMLExporter
+from nbconvert.exporters.templateexporter import TemplateExporter
+from nbconvert.filters import Highlight2HTML
 from nbformat import NotebookNode
 from nbgrader.preprocessors import GetGrades, NbGraderPreprocessor
-from traitlets import Bool, Unicode
+from traitlets import Unicode, default
 
 from course_utils.authoring.lessons import Exercise, exercises, grade_id, has_tag, is_graded
 from course_utils.grading.classroom import convert, log_to_file, nbgrader_config, release_path, students_of
@@ -68,7 +69,7 @@ img { max-width: 100%; } details summary { cursor: pointer; color: #57606a; font
 <span class="quiet">{{ "%g" % x.points }} / {{ "%g" % x.most }}</span></h2>
 {% for cell in x.cells %}{% if cell.folded %}<details><summary>{{ cell.label | e }}</summary>{% else %}
 <div class="label">{{ cell.label | e }}</div>{% endif %}
-{% if cell.source %}{{ cell.source | highlight_code(metadata=cell.metadata) }}{% endif %}
+{% if cell.source %}{{ cell.source | highlight_code }}{% endif %}
 {% if cell.folded %}</details>{% endif %}
 {% for kind, content in cell.outputs %}
 {% if kind == "image" %}<img src="data:image/png;base64,{{ content | e }}" alt="Output of this cell">
@@ -81,15 +82,26 @@ img { max-width: 100%; } details summary { cursor: pointer; color: #57606a; font
 """
 
 
-class FeedbackExporter(HTMLExporter):
-    """nbconvert's HTML exporter with the template above."""
+class FeedbackExporter(TemplateExporter):
+    """nbconvert's exporter with the template above. Its HTML exporter would parse each page once more, for nothing."""
 
     raw_template = Unicode(TEMPLATE)
-    sanitize_html = Bool(True)
+    template_name = Unicode("base")
+    output_mimetype = "text/html"
+
+    @default("file_extension")
+    def _file_extension_default(self):
+        return ".html"
 
     def default_filters(self):
         yield from super().default_filters()
         yield "inline", _inline
+        yield "highlight_code", _highlighted
+
+
+@functools.lru_cache(maxsize=1000)  # most answers of a class and all its checks are seen before
+def _highlighted(source):
+    return Highlight2HTML(pygments_lexer="ipython3")(source)
 
 
 class FeedbackPage(NbGraderPreprocessor):
@@ -220,7 +232,6 @@ def _shown(cell, original, hidden, own):
         "label": label,
         "folded": check and not hidden,
         "source": "" if hidden else (original.source if check else cell.source),
-        "metadata": {},
         "outputs": outputs,
         "comment": (cell.metadata.get("nbgrader") or {}).get("comment"),
     }
