@@ -21,7 +21,7 @@ from course_utils.grading.work import Job, Outcome, killed, run_job
 
 PRELOAD = ("course_utils.grading.work", "course_utils.grading.feedback")
 KILLED = "the grading process was killed each time this submission ran"
-CONNECT_SECONDS = "15s"
+CONNECT_SECONDS = "10s"
 
 
 @dataclass(frozen=True)
