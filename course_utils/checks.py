@@ -180,7 +180,7 @@ def _array(value: Any) -> np.ndarray:
     if hasattr(value, "detach"):
         value = value.detach().cpu()
         value = value.double() if value.is_floating_point() else value
-        return value.numpy()
+        return np.asarray(value.numpy())  # whatever an object that only looks like a tensor returns
     if isinstance(value, list | tuple) and any(hasattr(v, "detach") for v in value):
         return np.stack([_array(v) for v in value])
     return np.asarray(value)

@@ -32,6 +32,7 @@ USES = {
         "reaches into the notebook's kernel"
     ),
     r"(.*\.)?__import__|importlib\.(import_module|reload)|eval|exec": "runs code made of text",
+    r"_?In|_ih|_dh|_oh|_ii?i?|_i\d+": "reads the code of other cells",
     r"unittest\.mock\.patch(\..*)?|mock\.patch(\..*)?": "replaces a part of a library",
 }
 MAGICS = re.compile(r"get_ipython\(\)\.(run_line_magic|run_cell_magic|system|getoutput)")
