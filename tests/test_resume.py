@@ -18,7 +18,7 @@ from course_utils.grading.classroom import prepare, release_path
 from course_utils.grading.ledger import FILE, GRADED, Ledger
 from course_utils.grading.report import class_report
 
-STUDENTS = 10
+STUDENTS = 8
 WRONG = "def double(x):\n    return x / 2"
 
 

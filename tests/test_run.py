@@ -5,6 +5,8 @@ import csv
 import re
 import shutil
 import subprocess
+import sys
+from datetime import datetime
 
 import nbformat
 import pytest
@@ -14,7 +16,8 @@ from toy_lesson import LESSON, RIGHT, SAFETY, cell_of, command, hand_in, solve, 
 
 from course_utils.authoring.lessons import find_lessons
 from course_utils.errors import CourseError
-from course_utils.grading.classroom import nbgrader_config, prepare, release_path
+from course_utils.grading import gradebook
+from course_utils.grading.classroom import CONFIG, nbgrader_config, prepare, release_path
 from course_utils.grading.ledger import Ledger
 from course_utils.grading.report import NOT_ATTEMPTED, class_report, graded_notebook, print_report, write_csv
 from course_utils.grading.run import grade
@@ -314,3 +317,72 @@ def test_glob_characters_in_the_class_folder_are_refused(course, tmp_path):
     (tmp_path / "class[1]").mkdir()
     with pytest.raises(CourseError, match="nbgrader cannot work in"):
         prepare(course[0], tmp_path / "class[1]")
+
+
+def test_nbgraders_own_command_rebuilds_and_sandboxes_too(graded, release, tmp_path):
+    folder = tmp_path / "class"
+    shutil.copytree(graded[0], folder)
+    notebook = copy.deepcopy(release)
+    edited_check(notebook)
+    solve(
+        notebook,
+        square="def square(x):\n    import socket\n    print(socket.gethostname())\n    return x * x",
+        double="",
+    )
+    hand_in(folder, "stub", nbformat.writes(notebook))
+    line = [shutil.which("nbgrader"), "autograde", LESSON, "--student", "stub", "--force"]
+    if SAFETY:
+        line.append("--Execute.kernel_name=python3")
+    done = subprocess.run(line, cwd=folder, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    scores = gradebook.scores(folder, LESSON, "stub")["stub"]
+    assert sum(score.points for score in scores.values()) == 75 and not scores["double_check"].points
+    page = nbformat.read(folder / "autograded" / "stub" / LESSON / f"{LESSON}.ipynb", as_version=4)
+    assert SAFETY or "sandbox" in str(cell_of(page, "square_check").outputs)
+    assert "`double_check` was edited" in str(page.metadata.course.flags)
+
+
+def test_a_late_penalty_of_the_class_folder_counts(course, release, tmp_path):
+    """nbgrader's own: a plugin named in its configuration, and the time in `timestamp.txt`."""
+    lesson, _ = course
+    prepare(lesson, tmp_path)
+    (tmp_path / "late.py").write_text(
+        "from nbgrader.plugins import BasePlugin\n"
+        "class Half(BasePlugin):\n"
+        "    def late_submission_penalty(self, student_id, score, total_seconds_late):\n"
+        "        return score / 2\n"
+    )
+    with (tmp_path / CONFIG).open("a") as config:
+        config.write(
+            f"import sys\nsys.path.insert(0, {str(tmp_path)!r})\nc.AssignLatePenalties.plugin_class = 'late.Half'\n"
+        )
+    notebook = copy.deepcopy(release)
+    solve(notebook)
+    for student, when in {"late": "2020-01-03 12:00:00 UTC", "early": "2020-01-01 12:00:00 UTC", "odd": "soon"}.items():
+        hand_in(tmp_path, student, nbformat.writes(notebook))
+        hand_in(tmp_path, student, when, "timestamp.txt")
+    url = nbgrader_config(tmp_path, LESSON).CourseDirectory.db_url
+    with Gradebook(url) as book:
+        book.update_or_create_assignment(LESSON, duedate=datetime(2020, 1, 2))
+    grade(lesson, tmp_path, unsafe=bool(SAFETY), pages=False)
+    with Gradebook(url) as book:
+        found = {s.student_id: s.notebooks[0].late_submission_penalty for s in book.assignment_submissions(LESSON)}
+    assert found == {"late": 50, "early": None, "odd": None}
+    flags = {row.student: row.flags for row in class_report(LESSON, tmp_path).rows}
+    assert flags == {"late": [], "early": [], "odd": ["timestamp.txt holds no time; whether it was late is not known"]}
+
+
+def test_whoever_grades_waits_for_no_torch(course):
+    """Workers start in an instant because they import little."""
+    code = "import course_utils.grading.run, sys; print('torch' in sys.modules, 'transformers' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.split() == ["False", "False"], done.stderr
+
+
+def test_without_a_sandbox_grading_is_refused(course, release, tmp_path):
+    hand_in(tmp_path, "ann", nbformat.writes(release))
+    start = command(course[0].root, "grade", "01", "--folder", tmp_path)
+    start["env"]["PATH"] = str(tmp_path)  # no bubblewrap there
+    done = subprocess.run(**start, timeout=60)
+    assert done.returncode == 1 and "cannot be sandboxed" in done.stderr and "--unsafe" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["submitted"]

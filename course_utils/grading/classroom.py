@@ -79,10 +79,13 @@ def nbgrader_config(course_dir: Path, lesson: str, student: str = "*", **steps: 
     if (root / CONFIG).is_file():
         config.merge(PyFileConfigLoader(CONFIG, path=str(root)).load_config())
     database = config.CourseDirectory.get("db_url") or f"sqlite:///{root / 'gradebook.db'}"
+    # A server, unlike SQLite, insists on a course; this is the name that nbgrader's own steps use.
+    course = config.CourseDirectory.get("course_id") or "default_course"
     folders = {"source_directory": "source", "release_directory": "release"}
     config.merge(
         Config(
-            CourseDirectory={"root": str(root), "db_url": database, "assignment_id": lesson, "student_id": student}
+            CourseDirectory={"root": str(root), "db_url": database, "course_id": course}
+            | {"assignment_id": lesson, "student_id": student}
             | (folders | steps),
             Autograde={"force": True},
             GenerateAssignment={"force": True},
@@ -120,7 +123,7 @@ def prepare(lesson: Lesson, course_dir: Path, db: str | None = None) -> None:
         new.write_text(text, encoding="utf-8")
     # nbgrader would run the command `alembic` for this: slow, and a broken gradebook where it is not on the PATH.
     nbgrader.api.get_alembic_version = ScriptDirectory(nbgrader.dbutil.ALEMBIC_DIR).get_current_head
-    nbgrader.api.Gradebook(url, "").close()
+    nbgrader.api.Gradebook(url).close()
     try:
         with log_to_file(course_dir):
             convert(GenerateAssignment, nbgrader_config(course_dir, lesson.name))
@@ -142,6 +145,8 @@ def _choose_database(course_dir, db):
         db = "postgresql+psycopg:" + db.split(":", 1)[1]
     wanted = _CONFIG + (_DATABASE.format(db) if db else "")
     text = path.read_text("utf-8") if path.is_file() else ""
+    if db:
+        _connect(db)
     if not text or (db and text.startswith(_CONFIG) and text != wanted):
         with replacing(path) as new:
             new.write_text(wanted, encoding="utf-8")
@@ -149,7 +154,7 @@ def _choose_database(course_dir, db):
     url = nbgrader_config(course_dir, "x").CourseDirectory.db_url
     if db and url != db:
         raise CourseError(f"{path} names another gradebook: {_shown(url)}.", "Change it there, or leave out --db.")
-    if not url.startswith("sqlite"):
+    if not db and not url.startswith("sqlite"):
         _connect(url)
     return url
 
@@ -191,7 +196,7 @@ def _in_gradebook(url, lesson):
     if url.startswith("sqlite:///") and not os.path.exists(url.removeprefix("sqlite:///").partition("?")[0]):
         return False
     try:
-        with Gradebook(url, "") as gradebook:
+        with Gradebook(url) as gradebook:
             gradebook.find_notebook(lesson, lesson)
             return True
     except MissingEntry:

@@ -80,7 +80,7 @@ class Score(NamedTuple):
 def scores(course_dir: Path, lesson: str, student: str | None = None) -> dict[str, dict[str, Score]]:
     """The scores in the gradebook by student and graded cell, of one student or of all."""
     found: dict[str, dict[str, Score]] = {}
-    with Gradebook(nbgrader_config(course_dir, lesson).CourseDirectory.db_url, "") as gradebook:
+    with Gradebook(nbgrader_config(course_dir, lesson).CourseDirectory.db_url) as gradebook:
         query = (
             gradebook.db.query(Student.id, BaseCell.name, Grade.score, Grade.auto_score, Grade.needs_manual_grade)
             .select_from(Grade)
