@@ -14,6 +14,7 @@ from time import monotonic
 import zmq
 from jupyter_client.asynchronous import AsyncKernelClient
 from jupyter_client.channels import AsyncZMQSocketChannel
+from nbclient.exceptions import DeadKernelError
 from nbclient.util import ensure_async
 from nbformat.v4 import new_output
 from nbgrader.preprocessors import Execute
@@ -136,6 +137,9 @@ class Guarded(Execute):
         if content["status"] == "error":
             content |= _clean("error", content)
         super().on_cell_executed(**event)
+        payload = content.get("payload")
+        if isinstance(payload, list) and any(isinstance(p, dict) and p.get("source") == "ask_exit" for p in payload):
+            raise DeadKernelError("the cell called exit, and Python ends at some later moment")
 
 
 def _is_idle(message, request):

@@ -16,6 +16,7 @@ from course_utils.errors import CourseError
 from course_utils.grading import gradebook
 from course_utils.grading.classroom import release_path, students_of
 from course_utils.grading.execute import CELL_TIMEOUT, KERNEL_DIED, NOT_RUN
+from course_utils.grading.guard import OUTPUT_LIMIT
 from course_utils.grading.ledger import GRADED, WAITING, Ledger, Verdict
 from course_utils.settings import replacing
 
@@ -26,6 +27,7 @@ KINDS = {
     "Tampered": ALTERED,
     KERNEL_DIED: UNFINISHED,
     CELL_TIMEOUT: UNFINISHED,
+    OUTPUT_LIMIT: UNFINISHED,
     NOT_RUN: SKIPPED,
 }
 _VERDICT = re.compile(r"(.*?)\s*\[([\w.]+)\]\s*", re.DOTALL)

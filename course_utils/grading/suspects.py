@@ -73,8 +73,11 @@ def findings(source: str) -> Iterator[tuple[str, int]]:
     for node in ast.walk(tree):
         full = _full_name(node, names)
         stored = isinstance(getattr(node, "ctx", None), ast.Store | ast.Del)
-        if full and stored and isinstance(node, ast.Attribute) and _of_library(full):
-            yield f"replaces `{full}`", node.lineno
+        if full and stored and isinstance(node, ast.Attribute):
+            if _of_library(full):
+                yield f"replaces `{full}`", node.lineno
+            elif full.startswith("get_ipython()"):
+                yield "reaches into the notebook's kernel", node.lineno
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("setattr", "delattr"):
             target = _full_name(node.args[0], names) if node.args else None
             if target and _of_library(target):

@@ -123,6 +123,9 @@ class SandboxProvisioner(KernelProvisionerBase):
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> dict[str, Any]:
         return self.connection_info
 
+    async def post_launch(self, **kwargs: Any) -> None:
+        self.parent.cleanup_connection_file()  # nobody outside reads it, and it holds the key to the kernel
+
     async def poll(self) -> int | None:
         if self.pod is None:
             return 0
