@@ -115,6 +115,31 @@ def audit(
 
 
 @app.command()
+def collect(
+    lesson: Annotated[str, typer.Argument(help="The lesson's number or name, such as 01.")],
+    zips: Annotated[list[Path], typer.Argument(help="What the LMS gave you: zips of the submissions.")],
+    folder: Annotated[Path, typer.Option(help="nbgrader's course folder; made if missing.")] = Path("."),
+    replace: Annotated[bool, typer.Option("--replace", help="Replace submissions that differ.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+) -> None:
+    """Unpack submissions from Moodle, Canvas or any zip into `submitted/STUDENT/LESSON/`, safely."""
+    import shlex
+
+    from rich.console import Console
+
+    from course_utils.grading.intake import REFUSED, collect, collected_table
+
+    name = _lessons(lesson)[0].name
+    rows = collect(name, zips, folder, replace=replace, dry_run=dry_run)
+    Console().print(collected_table(rows))
+    print(
+        "Nothing was written." if dry_run else f"Next: {shlex.join(['course', 'grade', name, '--folder', str(folder)])}"
+    )
+    if any(row.state == REFUSED for row in rows):
+        raise typer.Exit(1)
+
+
+@app.command()
 def grade(
     lesson: Annotated[str, typer.Argument(help="The lesson's number or name, such as 01.")],
     folder: Annotated[Path, typer.Option(help="nbgrader's course folder, which holds submitted/.")] = Path("."),

@@ -8,7 +8,9 @@ import time
 
 import pytest
 
-COMMANDS = ("demo", "build", "audit", "grade", "measure", "claims", "pretrain", "compare", "handout", "doctor")
+COMMANDS = (
+    "demo", "build", "audit", "collect", "grade", "measure", "claims", "pretrain", "compare", "handout", "doctor",
+)  # fmt: skip
 
 
 def course(*args, **env):

@@ -29,10 +29,8 @@ MAX_FILES, MAX_FILES_BYTES = 100, 10_000_000
 MAX_ENTRIES, MAX_CANDIDATES = 2000, 20
 FINE, RENAMED, NOTED, TAMPERED = "fine", "renamed", "noted", "tampered"
 _READ = os.O_RDONLY | sum(getattr(os, flag, 0) for flag in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"))
-_NOTEBOOK = re.compile(r"\.ipynb(\.(txt|json))?$", re.IGNORECASE)  # as some browsers save it
-_LITTER = re.compile(
-    r"\..*|~\$.*|.*~|__MACOSX|__pycache__|Icon\r|Thumbs\.db|desktop\.ini|timestamp\.txt", re.IGNORECASE
-)
+NOTEBOOK = re.compile(r"\.ipynb(\.(txt|json))?$", re.IGNORECASE)  # as some browsers save it
+LITTER = re.compile(r"\..*|~\$.*|.*~|__MACOSX|__pycache__|Icon\r|Thumbs\.db|desktop\.ini|timestamp\.txt", re.IGNORECASE)
 _COPY = re.compile(r"^(copy of|kopie von|copie de) |[ _-]*(\(\d+\)|-\d+|\b(copy|kopie|copie|copia)[ _-]?\d*)$")
 
 
@@ -72,7 +70,9 @@ def preflight(folder: Path, reference: NotebookNode, name: str) -> Submission:
         before = len(flags)
         notebook = rebuild(submitted, reference, flags)
         kind = TAMPERED if len(flags) > before else kind
-    except Unusable as error:
+    except (Unusable, OSError) as error:
+        if isinstance(error, OSError):  # a file that went away meanwhile, or a disk that fails
+            error = Unusable(f"The submission cannot be read ({error.strerror}). Hand it in again.")
         notebook, kind = unanswered(reference), error.kind
         course_metadata(notebook).not_run = str(error)
         flags.append(str(error).rstrip("."))
@@ -91,7 +91,7 @@ def _opened(folder: Path) -> Iterator[int | Path]:
     """
     folder = folder.absolute()
     if os.open not in os.supports_dir_fd:
-        if any(part.is_symlink() or part.is_junction() for part in (folder, folder.parent)):
+        if folder.is_symlink() or folder.parent.is_symlink():
             raise Unusable(_LINKED)
         yield folder
         return
@@ -138,7 +138,7 @@ def _entries(at, seen) -> list[_Entry]:
                 raise Unusable(
                     f"The submission holds more than {MAX_ENTRIES} files. Hand in the notebook and what it reads only."
                 )
-            infos = [(e.name, e.stat(follow_symlinks=False)) for e in found if not _LITTER.fullmatch(e.name)]
+            infos = [(e.name, e.stat(follow_symlinks=False)) for e in found if not LITTER.fullmatch(e.name)]
     except PermissionError:
         raise Unusable(_denied("the folder")) from None
     entries = sorted((_Entry(name, info.st_size, info.st_mode) for name, info in infos), key=lambda entry: entry.name)
@@ -178,7 +178,7 @@ def _extras(at, entries, flags, seen) -> dict[str, bytes]:
     """Small files beside the notebook, by name; what is left out is flagged."""
     files, left, room = {}, [], MAX_FILES_BYTES
     for entry in entries:
-        if _NOTEBOOK.search(entry.name):
+        if NOTEBOOK.search(entry.name):
             continue
         if _shadows(entry.name):
             flags.append(f"{entry.shown} has the name of a Python package and was left out; give it another name")
@@ -210,8 +210,7 @@ def _shadows(name):
         return False
     if module in sys.stdlib_module_names or module in ("sitecustomize", "usercustomize"):
         return True
-    # Not the folder in which the command was started, where anything may lie.
-    spec = importlib.machinery.PathFinder.find_spec(module, [p for p in sys.path if p and Path(p) != Path.cwd()])
+    spec = importlib.machinery.PathFinder.find_spec(module, [path for path in sys.path if path])
     return spec is not None and spec.origin is not None
 
 
@@ -220,13 +219,13 @@ def _shadows(name):
 
 def _find(at, entries, name, reference, flags, seen) -> tuple[str, NotebookNode]:
     """The name and the cells of the submitted notebook: called `name`, or else like it, or else by its exercises."""
-    notebooks = [entry for entry in entries if _NOTEBOOK.search(entry.name)]
+    notebooks = [entry for entry in entries if NOTEBOOK.search(entry.name)]
     if not notebooks:
         others = ", ".join(entry.shown for entry in entries[:3])
         raise Unusable(
             f"The submission holds no notebook{f', only {others}' if others else ''}. Hand in {name}.", MISSING
         )
-    group = [entry for entry in notebooks if _key(entry.name) == _key(name)] or notebooks
+    group = [entry for entry in notebooks if key(entry.name) == key(name)] or notebooks
     read: dict[bytes | str, _Entry] = {}  # the same bytes twice are no choice to make
     problems: dict[_Entry, Unusable] = {}
     for entry in sorted(group, key=lambda entry: entry.name != name)[:MAX_CANDIDATES]:
@@ -269,9 +268,9 @@ def _find(at, entries, name, reference, flags, seen) -> tuple[str, NotebookNode]
     return chosen.name, notebook
 
 
-def _key(name):
+def key(name):
     """A file name without what browsers, file managers and people change about it: case, "(1)", "-Copy2", "Kopie"."""
-    stem = unicodedata.normalize("NFKC", _NOTEBOOK.sub("", name)).casefold().strip()
+    stem = unicodedata.normalize("NFKC", NOTEBOOK.sub("", name)).casefold().strip()
     while (shorter := _COPY.sub("", stem).strip()) != stem:
         stem = shorter
     return re.sub(r"[\s_-]+", "_", stem)
