@@ -9,7 +9,7 @@ from typing import NamedTuple
 import nbgrader.api
 from nbgrader.api import Assignment, BaseCell, Grade, Gradebook, Student, SubmittedAssignment, SubmittedNotebook
 from nbgrader.converters import Autograde
-from nbgrader.preprocessors import CheckCellMetadata, ClearOutput, Execute, SaveAutoGrades
+from nbgrader.preprocessors import CheckCellMetadata, Execute, SaveAutoGrades
 
 from course_utils.grading.classroom import convert, nbgrader_config, patiently
 from course_utils.grading.execute import SaveGrades
@@ -19,7 +19,10 @@ STAGED = ".staged"
 
 
 class _Autograde(Autograde):
-    """nbgrader's Autograde, which would log a problem and then raise an error that no longer names it."""
+    """nbgrader's Autograde without what was done already: the notebook is canonical and has been run.
+
+    It would log a problem and then raise an error that no longer names it; here `problem` keeps the first.
+    """
 
     problem: BaseException | None = None
 
@@ -33,7 +36,8 @@ class _Autograde(Autograde):
 
     def convert_single_notebook(self, notebook_filename):
         with self._noted():
-            super().convert_single_notebook(notebook_filename)
+            self._init_preprocessors()
+            super(Autograde, self).convert_single_notebook(notebook_filename)
 
     @contextlib.contextmanager
     def _noted(self):
@@ -111,8 +115,9 @@ def write(course_dir: Path, lesson: str, student: str) -> dict[str, Score]:
 def _write(course_dir, lesson, student):
     config = nbgrader_config(course_dir, lesson, escape(student), submitted_directory=STAGED)
     # The rebuilt notebook has the reference's metadata, which was checked when the lesson was released.
-    config.Autograde.sanitize_preprocessors = _steps("sanitize", {ClearOutput, CheckCellMetadata})
-    config.Autograde.autograde_preprocessors = _steps("autograde", {Execute, CheckCellMetadata})
+    steps = Autograde.autograde_preprocessors.default_args[0]
+    ours = {SaveAutoGrades: SaveGrades}
+    config.Autograde.sanitize_preprocessors = [ours.get(s, s) for s in steps if s not in (Execute, CheckCellMetadata)]
     config.Exporter.optimistic_validation = True  # once, and not after each step
     _Autograde.problem = None
     try:
@@ -120,8 +125,3 @@ def _write(course_dir, lesson, student):
     except (Exception, SystemExit) as problem:
         raise _Autograde.problem or problem from None
     return scores(course_dir, lesson, student).get(student, {})
-
-
-def _steps(which, without):
-    steps = getattr(Autograde, f"{which}_preprocessors").default_args[0]
-    return [{SaveAutoGrades: SaveGrades}.get(step, step) for step in steps if step not in without]
