@@ -1,76 +1,9 @@
-"""Rebuilding and running submissions of a toy lesson, without a class folder."""
-# ruff: noqa: E501 (long one-line notebooks)
+"""Running the cells of a notebook, without a class folder and without nbgrader's database."""
+# ruff: noqa: E501 (long one-line cells)
 
-import copy
-
-import nbformat
-import pytest
 from nbformat.v4 import new_code_cell, new_notebook
-from toy_lesson import LESSON, RIGHT, cell_of, write_toy_lesson
 
-from course_utils.authoring.lessons import find_lessons
-from course_utils.grading.classroom import prepare, release_path
 from course_utils.grading.execute import ExecuteSubmission
-from course_utils.grading.preflight import preflight, rebuild
-
-
-@pytest.fixture(scope="module")
-def release(tmp_path_factory):
-    root = write_toy_lesson(tmp_path_factory.mktemp("course"))
-    prepare(find_lessons(root, "01")[0], root)
-    return nbformat.read(release_path(root, LESSON), as_version=4)
-
-
-# --- preflight, without running anything ------------------------------------------------------------------------------
-
-
-def test_untouched_release_is_rebuilt_as_it_is(release):
-    flags = []
-    assert rebuild(copy.deepcopy(release), release, flags).cells == release.cells
-    assert flags == []
-
-
-def test_a_changed_setup_cell_runs_after_the_original(release):
-    submitted, flags = copy.deepcopy(release), []
-    setup = next(cell for cell in submitted.cells if "setup" in cell.metadata.get("tags", []))
-    setup.source += "\nimport math"
-    rebuilt = rebuild(submitted, release, flags)
-    sources = [cell.source for cell in rebuilt.cells if "import numpy" in cell.source]
-    assert len(sources) == 2 and sources[1].endswith("import math") and "import math" not in sources[0]
-    assert flags == []
-
-
-def test_an_experiment_is_not_run_even_without_its_tag(release):
-    submitted = copy.deepcopy(release)
-    for cell in submitted.cells:
-        cell.metadata.pop("tags", None)
-    assert [c for c in rebuild(submitted, release, []).cells if "an experiment" in c.source][0].metadata.tags == [
-        "experiment"
-    ]
-
-
-def test_a_tag_cannot_keep_a_check_from_running(release):
-    submitted = copy.deepcopy(release)
-    cell_of(submitted, "double_check").metadata.tags = ["experiment"]
-    assert cell_of(rebuild(submitted, release, []), "double_check") == cell_of(release, "double_check")
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["", "[]", "{}", '{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [1]}',
-     '{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [{"cell_type": "code", "metadata": {"nbgrader": [], "tags": 3}, "source": "1", "outputs": []}]}',
-     '{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [{"cell_type": "code", "metadata": {"nbgrader": {"grade_id": []}}, "source": "1", "outputs": []}]}',
-     "[" * 100_000],
-)  # fmt: skip
-def test_malformed_files_give_a_gradable_notebook_and_a_flag(release, tmp_path, text):
-    (tmp_path / "x.ipynb").write_text(text)
-    notebook = preflight(tmp_path, release, "x.ipynb").notebook
-    assert notebook.metadata.course.get("not_run") or notebook.cells
-    assert notebook.metadata.course.flags
-    assert [cell_of(notebook, f"{name}_check") for name in RIGHT]
-
-
-# --- execution, without nbgrader's database ---------------------------------------------------------------------------
 
 
 DIES = "import os; os._exit(1)"
