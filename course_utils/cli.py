@@ -149,12 +149,15 @@ def grade(
     db: Annotated[Optional[str], typer.Option(help="The gradebook: postgresql://USER@HOST/DATABASE.")] = None,  # noqa: UP045
     resume: Annotated[bool, typer.Option("--resume", help="Keep what an interrupted run has graded.")] = False,
     unsafe: Annotated[bool, typer.Option("--unsafe", help="Run submissions unsandboxed, with your rights.")] = False,
+    cold: Annotated[
+        bool, typer.Option("--cold", help="Start kernels from nothing: slower, same scores.")
+    ] = False,
     no_feedback: Annotated[bool, typer.Option("--no-feedback", help="Write no feedback pages.")] = False,
 ) -> None:
     """Grade what lies in `submitted/STUDENT/LESSON/` with nbgrader; write feedback pages, a table and a CSV."""
     from course_utils.grading.run import grade_class
 
-    options = {"jobs": jobs, "scheduler": scheduler, "db": db, "resume": resume, "unsafe": unsafe}
+    options = {"jobs": jobs, "scheduler": scheduler, "db": db, "resume": resume, "unsafe": unsafe, "cold": cold}
     grade_class(_lessons(lesson)[0], folder, student, pages=not no_feedback, **options)
 
 

@@ -1,6 +1,7 @@
 """nbgrader's Execute and SaveAutoGrades, so that a crash, a hang or a warning costs only the cell it happened in."""
 
 import copy
+import random
 from time import monotonic
 
 from jupyter_core.utils import run_sync
@@ -19,7 +20,7 @@ from course_utils.grading.suspects import suspects
 
 KERNEL_DIED, CELL_TIMEOUT, NOT_RUN = "KernelDied", "CellTimeout", "NotRun"
 UNFINISHED = (KERNEL_DIED, CELL_TIMEOUT, NOT_RUN, OUTPUT_LIMIT)
-CONTROLLED_SECONDS = 2  # checks that take longer, as those that train, are not run again as controls
+CONTROLLED, CONTROLLED_SECONDS = 3, 2  # checks that take longer, as those that train, are not run again as controls
 LOOP = "Look for a loop that does not end."
 
 
@@ -178,6 +179,8 @@ class ExecuteSubmission(Guarded):
             quick = sum(self.seconds.get(i, 0) for i in mine) < CONTROLLED_SECONDS
             if exercise.name in self.known_wrong and mine and fine and quick:
                 asked[exercise.name] = self.known_wrong[exercise.name], [self.nb.cells[i].source for i in mine]
+        # Whatever bends the judge bends it for all; a few of them tell, at a fraction of the time.
+        asked = dict(random.sample(sorted(asked.items()), min(len(asked), CONTROLLED)))
         if self.before is not None:
             self._doubt(controls.replaced(self.before, run_sync(controls.fingerprint)(self.kc)))
         passed = run_sync(controls.accepted_wrong)(self.kc, asked)

@@ -4,6 +4,7 @@ import contextlib
 import importlib.util
 import ipaddress
 import multiprocessing
+import multiprocessing.forkserver
 import os
 import signal
 import threading
@@ -40,7 +41,10 @@ class Workers:
 
 
 def processes(jobs: int) -> Workers:
-    """`jobs` processes of this machine, forked from one that has imported what they need."""
+    """`jobs` processes of this machine, forked from one that has imported what they need, and begins to do so now."""
+    if os.name == "posix":
+        multiprocessing.set_forkserver_preload(list(PRELOAD))
+        multiprocessing.forkserver.ensure_running()
     return Workers(jobs, _pool, _in_process)
 
 
@@ -48,8 +52,6 @@ def processes(jobs: int) -> Workers:
 def _pool(jobs: int) -> Iterator[Executor]:
     """A pool whose processes end at once, their kernels first, if the block ends with an error."""
     context = multiprocessing.get_context("forkserver" if os.name == "posix" else "spawn")
-    if os.name == "posix":
-        context.set_forkserver_preload(list(PRELOAD))
     others = set(multiprocessing.active_children())
     pool = _Pool(jobs, mp_context=context, initializer=_start_worker, initargs=(dict(os.environ),))
     try:

@@ -14,7 +14,7 @@ import nbformat
 from nbformat import NotebookNode
 from tqdm import tqdm
 
-from course_utils.authoring.lessons import Lesson, has_tag
+from course_utils.authoring.lessons import Lesson, has_tag, read
 from course_utils.errors import CourseError
 from course_utils.grading import executors, gradebook, sandbox
 from course_utils.grading.batch import Batch
@@ -79,6 +79,7 @@ def grade(
     db: str | None = None,
     resume: bool = False,
     unsafe: bool = False,
+    cold: bool = False,
     pages: bool = True,
     tell: Callable[[str], None] = _tell,
 ) -> list[Result]:
@@ -91,6 +92,7 @@ def grade(
         db: URL of the gradebook's database, by default a SQLite file in the folder.
         resume: keep what an interrupted run has graded.
         unsafe: run submissions with the rights of whoever grades.
+        cold: start each kernel from nothing and not from a zygote; slower, the same scores.
         pages: write feedback pages.
         tell: called with one line of text whenever there is something to say.
 
@@ -102,18 +104,17 @@ def grade(
     jobs = jobs or min(4, os.cpu_count() or 1)
     students = _named(lesson.name, course_dir, students)
     _refuse_unsafe(unsafe, scheduler, tell)
-    with _only_one(course_dir), _disk_full_said(course_dir):
+    imports = setup_imports(read(lesson))
+    kernel = UNSAFE_KERNEL if unsafe else sandbox.KERNEL
+    with (
+        _only_one(course_dir),
+        _disk_full_said(course_dir),
+        _workers(scheduler, jobs, unsafe, cold, imports) as (workers, ready),  # they start meanwhile
+    ):
         prepare(lesson, course_dir, db)
         text = source_path(course_dir, lesson.name).read_text("utf-8")
         reference = nbformat.reads(text, as_version=4)
-        imports = setup_imports(reference)
-        kernel = UNSAFE_KERNEL if unsafe else sandbox.KERNEL
-        with (
-            log_to_file(course_dir),
-            gradebook.engine_kept(),
-            Ledger(course_dir) as ledger,
-            _workers(scheduler, jobs, unsafe, imports) as (workers, ready),
-        ):
+        with log_to_file(course_dir), gradebook.engine_kept(), Ledger(course_dir) as ledger:
             batch = Batch(lesson.name, course_dir, reference, ledger, known_wrong(lesson, reference))
             todo = batch.plan(students, hashlib.sha256(text.encode()).hexdigest(), resume, tell)
             for student in batch.adopted():
@@ -167,17 +168,17 @@ def setup_imports(reference: NotebookNode) -> tuple[str, ...]:
 
 
 @contextlib.contextmanager
-def _workers(scheduler, jobs, unsafe, imports):
+def _workers(scheduler, jobs, unsafe, cold, imports):
     """The workers, and a function that waits until they are best used."""
     with contextlib.ExitStack() as stack:
         if scheduler:
             yield stack.enter_context(executors.cluster(scheduler, not unsafe)), lambda: None
             return
         zygote = None
-        if unsafe:
-            os.environ.pop(ZYGOTE, None)
-        else:
+        os.environ[ZYGOTE] = ""
+        if not unsafe:
             sandbox.use()
+        if not (unsafe or cold):
             zygote = stack.enter_context(sandbox.Zygote(list(imports)))
         yield executors.processes(jobs), zygote.wait if zygote else lambda: None
 

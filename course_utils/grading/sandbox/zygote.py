@@ -21,7 +21,7 @@ from pathlib import Path
 from course_utils.grading.sandbox import bubblewrap, confine
 from course_utils.grading.sandbox.provisioner import ZYGOTE
 
-# What a kernel imports while it starts. A debugger starts threads and nobody debugs here.
+# What a kernel imports while it starts and for its first traceback. A debugger starts threads and nobody debugs here.
 ALWAYS = ["import sys; sys.modules['debugpy'] = None"]
 ALWAYS += [
     f"import {module}"
@@ -34,6 +34,9 @@ ALWAYS += [
         "IPython.core.debugger",
         "IPython.core.oinspect",
         "IPython.extensions.storemagic",
+        "pygments.formatters.terminal256",
+        "pygments.styles.default",
+        "stack_data",
         "tornado.locks",
         "tornado.platform.asyncio",
         "tornado.queues",
