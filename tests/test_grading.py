@@ -5,7 +5,6 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from course_utils.grading.execute import ExecuteSubmission
 
-
 DIES = "import os; os._exit(1)"
 STUBBORN = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass"
 
