@@ -149,9 +149,7 @@ def grade(
     db: Annotated[Optional[str], typer.Option(help="The gradebook: postgresql://USER@HOST/DATABASE.")] = None,  # noqa: UP045
     resume: Annotated[bool, typer.Option("--resume", help="Keep what an interrupted run has graded.")] = False,
     unsafe: Annotated[bool, typer.Option("--unsafe", help="Run submissions unsandboxed, with your rights.")] = False,
-    cold: Annotated[
-        bool, typer.Option("--cold", help="Start kernels from nothing: slower, same scores.")
-    ] = False,
+    cold: Annotated[bool, typer.Option("--cold", help="Start kernels from nothing: slower, same scores.")] = False,
     no_feedback: Annotated[bool, typer.Option("--no-feedback", help="Write no feedback pages.")] = False,
 ) -> None:
     """Grade what lies in `submitted/STUDENT/LESSON/` with nbgrader; write feedback pages, a table and a CSV."""
@@ -159,6 +157,21 @@ def grade(
 
     options = {"jobs": jobs, "scheduler": scheduler, "db": db, "resume": resume, "unsafe": unsafe, "cold": cold}
     grade_class(_lessons(lesson)[0], folder, student, pages=not no_feedback, **options)
+
+
+@app.command()
+def bench(
+    what: Annotated[Literal["grading", "class"], typer.Argument(help="Speed, or kills and resumes.")],
+    lesson: Annotated[str, typer.Option(help="The lesson's number or name.")] = "01",
+    students: Annotated[Optional[int], typer.Option(help="Default: 20, and 300 for class.")] = None,  # noqa: UP045
+) -> None:
+    """Measure how fast a class is graded, or that a killed and resumed run loses nothing (minutes)."""
+    from course_utils.grading.bench import bench_class, bench_grading
+
+    if what == "grading":
+        bench_grading(_lessons(lesson)[0], students or 20)
+    else:
+        bench_class(_lessons(lesson)[0], students or 300)
 
 
 @app.command()

@@ -1,10 +1,12 @@
 """`course bench`: how fast a class is graded, against stock nbgrader, and whether a killed run loses anything."""
 
+import contextlib
 import copy
 import json
 import os
 import random
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -22,6 +24,8 @@ from course_utils.authoring.lessons import Lesson, exercises, grade_id, has_tag,
 from course_utils.errors import CourseError
 from course_utils.grading import sandbox
 from course_utils.grading.classroom import prepare, release_path
+from course_utils.grading.gradebook import scores
+from course_utils.grading.limits import VARIABLE
 from course_utils.grading.run import setup_imports
 from course_utils.settings import data_dir, replacing
 
@@ -49,11 +53,20 @@ def bench_grading(lesson: Lesson, students: int = 20, workers: tuple[int, ...] =
             rows.append(_stock(lesson, master, Path(scratch), min(3, students), experiments=True))
     record = {"lesson": lesson.name, "students": students, "cores": os.cpu_count(), "python": sys.version.split()[0]}
     record |= {"own_cpu_seconds_each": sum(own) / len(own), "limit_seconds": limit, "rows": rows}
-    path = data_dir() / RECORDS / "grading.json"
+    print(table(record))
+    return _write(record, "grading.json")
+
+
+def _write(record, name):
+    path = data_dir() / RECORDS / name
     with replacing(path) as new:
         new.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    print(table(record))
     return path
+
+
+def _command(lesson, folder, jobs):
+    course = str(Path(sys.executable).parent / "course")
+    return [course, "grade", lesson.number, "--folder", str(folder), "--jobs", str(jobs), "--no-feedback"]
 
 
 def table(record: dict) -> str:
@@ -150,8 +163,7 @@ def _own_cpu_seconds(lesson, folder):
 
 def _ours(lesson, master, scratch, jobs, students, *options):
     folder = shutil.copytree(master, scratch / f"ours-{jobs}{'-'.join(options)}")
-    line = [str(Path(sys.executable).parent / "course"), "grade", lesson.number, "--folder", str(folder)]
-    seconds, memory = _timed([*line, "--jobs", str(jobs), "--no-feedback", *options])
+    seconds, memory = _timed([*_command(lesson, folder, jobs), *options])
     with sqlite3.connect(folder / "grading.db") as ledger:
         rows = ledger.execute("select finished_at, seconds from submissions where status = 'graded'").fetchall()
     if len(rows) != students:
@@ -223,3 +235,90 @@ def _memory_mb(pid):
         except psutil.Error:
             continue
     return total / 1e6
+
+
+def bench_class(lesson: Lesson, students: int = 300, jobs: int = 2) -> Path:
+    """Grade a made-up class twice, once left alone and once with a worker and the command killed and resumed.
+
+    A tenth of the students hand in something hostile. Writes `data/benchmarks/class.json`.
+
+    Raises:
+        CourseError: kernels cannot be sandboxed here, or the two runs differ in a record or a score.
+    """
+    _demand_sandbox()
+    os.environ[VARIABLE] = '{"cell_seconds": 5}'
+    with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
+        alone = _class(lesson, Path(scratch, "alone"), students, hostile=True)
+        disturbed = shutil.copytree(alone, Path(scratch, "disturbed"))
+        seconds, memory = _timed(_command(lesson, alone, jobs))
+        print(f"Left alone: {students} students in {seconds:.0f} s.", flush=True)
+        events = _disturb(lesson, disturbed, jobs, students)
+        records = [_records(folder, lesson) for folder in (alone, disturbed)]
+    different = sorted(s for s in records[0].keys() | records[1].keys() if records[0].get(s) != records[1].get(s))
+    graded = sum(status == "graded" for status, _ in records[1].values())
+    record = {
+        "lesson": lesson.name,
+        "students": students,
+        "hostile": students // 10,
+        "jobs": jobs,
+        "cores": os.cpu_count(),
+        "seconds_left_alone": seconds,
+        "memory_mb": memory,
+        "events": events,
+        "graded": graded,
+        "different": different,
+    }
+    path = _write(record, "class.json")
+    print(f"Disturbed: {graded} of {students} graded; different: {', '.join(different) or 'none'}.")
+    if different or graded != students:
+        raise CourseError("The two runs do not agree.", f"See {path}.")
+    return path
+
+
+def _disturb(lesson, folder, jobs, students):
+    """Grade with a worker killed, the command killed, and it interrupted; returns what happened when."""
+    events = []
+    for share, what in ((0.15, "worker killed"), (0.4, "command killed"), (0.7, "Ctrl-C"), (1.0, "end")):
+        line = [*_command(lesson, folder, jobs), "--resume"]
+        process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        if what == "worker killed":
+            _until(folder, share * students, process)
+            victim = next(p for p in psutil.Process(process.pid).children(recursive=True) if _is_worker(p))
+            victim.kill()
+            events.append({"at": _done(folder), "what": what})
+            share, what = 0.25, "command killed"
+        if what != "end":
+            _until(folder, share * students, process)
+            process.send_signal(signal.SIGINT if what == "Ctrl-C" else signal.SIGKILL)
+        process.wait()
+        events.append({"at": _done(folder), "what": what})
+        print(f"  {events[-1]['at']:3} of {students} recorded: {what}", flush=True)
+    return events
+
+
+def _is_worker(process):
+    with contextlib.suppress(psutil.Error):
+        lines = [" ".join(each.cmdline()) for each in (process, process.parent())]
+        return all("multiprocessing.forkserver" in line for line in lines)
+    return False
+
+
+def _until(folder, count, process):
+    while _done(folder) < count and process.poll() is None:
+        time.sleep(0.2)
+
+
+def _done(folder):
+    with contextlib.suppress(sqlite3.Error), sqlite3.connect(f"file:{folder / 'grading.db'}?mode=ro", uri=True) as db:
+        return db.execute("select count(*) from submissions where status = 'graded'").fetchone()[0]
+    return 0
+
+
+def _records(folder, lesson):
+    """Student → (status, {cell: points}) as ledger and gradebook have them."""
+    with sqlite3.connect(folder / "grading.db") as ledger:
+        status = dict(ledger.execute("select student, status from submissions"))
+    points = {
+        student: {cell: s.points for cell, s in found.items()} for student, found in scores(folder, lesson.name).items()
+    }
+    return {student: (status[student], points.get(student)) for student in status}
