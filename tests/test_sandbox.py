@@ -16,8 +16,13 @@ from nbclient import NotebookClient
 from nbclient.exceptions import DeadKernelError
 from nbformat.v4 import new_code_cell, new_notebook
 
+from course_utils.authoring.lessons import find_lessons
 from course_utils.grading import sandbox
+from course_utils.grading.bench import made_up_class
+from course_utils.grading.gradebook import scores
+from course_utils.grading.ledger import Ledger
 from course_utils.grading.limits import MIB, VARIABLE, Limits
+from course_utils.grading.run import grade
 from course_utils.grading.sandbox import bubblewrap
 from course_utils.grading.sandbox.provisioner import ZYGOTE
 from course_utils.settings import home
@@ -292,3 +297,16 @@ def test_limits_come_from_the_environment(monkeypatch):
     monkeypatch.setenv(VARIABLE, '{"procesess": 7}')
     with pytest.raises(Exception, match="COURSE_LIMITS cannot be used"):
         Limits.from_environment()
+
+
+@needs_sandbox
+def test_a_class_gets_the_same_scores_forked_and_cold(tmp_path):
+    lesson = find_lessons(home(), "01")[0]
+    folder = made_up_class(lesson, tmp_path / "class", 4, hostile=False)
+    found = []
+    for cold in (False, True):
+        assert not any(result.error for result in grade(lesson, folder, jobs=2, cold=cold, pages=False))
+        with Ledger(folder) as ledger:
+            verdicts = ledger.verdicts(lesson.name)
+        found.append({student: (scores(folder, lesson.name)[student], rows) for student, rows in verdicts.items()})
+    assert len(found[0]) == 4 and found[0] == found[1]

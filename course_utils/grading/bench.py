@@ -43,7 +43,7 @@ def bench_grading(lesson: Lesson, students: int = 20, workers: tuple[int, ...] =
     """
     _demand_sandbox()
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
-        master = _class(lesson, Path(scratch, "master"), students, hostile=False)
+        master = made_up_class(lesson, Path(scratch, "master"), students, hostile=False)
         own = _own_cpu_seconds(lesson, master)
         limit = sum(own) / (os.cpu_count() or 1)
         rows = [_ours(lesson, master, Path(scratch), jobs, students) for jobs in workers]
@@ -96,7 +96,7 @@ def _demand_sandbox():
         raise CourseError(sandbox.why_not(), "What is measured here is grading in sandboxes.")
 
 
-def _class(lesson, folder, students, hostile):
+def made_up_class(lesson, folder, students, hostile):
     """A class folder with made-up submissions of the lesson: right, differently right, wrong and missing answers."""
     draw = random.Random(0)
     folder.mkdir(parents=True)
@@ -248,7 +248,7 @@ def bench_class(lesson: Lesson, students: int = 300, jobs: int = 2) -> Path:
     _demand_sandbox()
     os.environ[VARIABLE] = '{"cell_seconds": 5}'
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
-        alone = _class(lesson, Path(scratch, "alone"), students, hostile=True)
+        alone = made_up_class(lesson, Path(scratch, "alone"), students, hostile=True)
         disturbed = shutil.copytree(alone, Path(scratch, "disturbed"))
         seconds, memory = _timed(_command(lesson, alone, jobs))
         print(f"Left alone: {students} students in {seconds:.0f} s.", flush=True)
