@@ -161,7 +161,9 @@ def test_graded_anew_without_resume_and_not_at_all_with_it(grading, folder):
 def test_a_second_grader_in_the_same_folder_is_refused(grading, folder):
     first = grading()
     assert wait_for(lambda: recorded(folder) >= 1, 60)
+    first.send_signal(signal.SIGSTOP)  # so that it is not done before the second has started
     code, _, errors = finish(grading())
+    first.send_signal(signal.SIGCONT)
     assert code == 1 and f"Another process grades in {folder} (process number {first.pid})" in errors
     assert finish(first)[0] == 0
     hold(folder)
