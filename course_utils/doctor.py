@@ -22,7 +22,7 @@ NEEDED = (
     "nbval",
 )
 GRADING = ("nbgrader", "jupytext", "alembic", "SQLAlchemy", "nbclient", "nbconvert")
-CLUSTER = ("distributed", "psycopg")
+SEVERAL = {"distributed": "cluster", "psycopg": "postgres"}
 TESTS = ("pytest", "playwright", "ruff")
 GIB = 2**30
 
@@ -59,7 +59,10 @@ def _findings() -> Iterator[tuple[str, str, str, str]]:
     for packages, wanted, mend in (
         (NEEDED, "missing", "pip install -c constraints.txt -e ."),
         (GRADING, "optional", "Instructors: pip install -c constraints.txt -e '.\\[grading]'"),
-        (CLUSTER, "optional", "To grade on several machines: pip install -c constraints.txt -e '.\\[cluster]'"),
+        *(
+            ((name,), "optional", f"To grade on several machines: pip install -c constraints.txt -e '.\\[{extra}]'")
+            for name, extra in SEVERAL.items()
+        ),
         (TESTS, "optional", "For the tests: pip install -c constraints.txt -e '.\\[test]'"),
     ):
         for name in packages:

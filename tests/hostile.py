@@ -57,7 +57,9 @@ def own(code, **answers):
 
 def text(content, name=FILE):
     """A file with this text instead of a notebook."""
-    return lambda folder, release: (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    return lambda folder, release: (folder / name).write_bytes(
+        content if isinstance(content, bytes) else content.encode()
+    )
 
 
 def raw(change):
@@ -92,10 +94,15 @@ TRY = "try:\n    print({})\nexcept BaseException as error:\n    print(type(error
 
 def quiet(code):
     """`code` that must not stop the cell whatever happens to it."""
-    return "try:\n" + "\n".join("    " + line for line in code.splitlines()) + "\nexcept Exception as error:\n    print(type(error), error)"
+    return (
+        "try:\n"
+        + "\n".join("    " + line for line in code.splitlines())
+        + "\nexcept Exception as error:\n    print(type(error), error)"
+    )
 
 
 # The test replaces @…@ by what only it knows: paths, ports and secrets outside the sandbox.
+# fmt: off
 ENDS = "Python ended|did not stop|ran for more|stopped after|out of memory|more than"
 KERNEL_ENDS = [
     Attack("exits", first("import os; os._exit(0)"), REST, "Python ended", True),
@@ -274,7 +281,8 @@ PAGES = [
     Attack("<img src=x onerror=evil()>", own("pass")),
     Attack("O'Brien; drop table", own("pass")),
     Attack("名前 Zoë 🎓", own("pass")),
-]  # fmt: skip
+]
+# fmt: on
 ATTACKS = [*KERNEL_ENDS, *PROCESSES, *READS, *WRITES, *NETWORK, *ESCAPES, *JUDGE, *CELLS, *FILES, *PAGES]
 
 

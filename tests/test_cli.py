@@ -9,7 +9,8 @@ import time
 import pytest
 
 COMMANDS = (
-    "demo", "build", "audit", "collect", "grade", "bench", "measure", "claims", "pretrain", "compare", "handout", "doctor",
+    "demo", "build", "audit", "collect", "grade", "bench", "measure", "claims", "pretrain", "compare", "handout",
+    "doctor",
 )  # fmt: skip
 
 
