@@ -111,6 +111,8 @@ OF_INNER = {ANN + "x.ipynb": "1", ANN + "data/d.csv": "2"}
     [
         (MOODLE, OF_MOODLE),
         ({f"Course-Toy-99/{name}": content for name, content in MOODLE.items()}, OF_MOODLE),
+        ({f"Participant_{n}_assignsubmission_file_/{FILE}": str(n) for n in (1, 2)},
+         {f"Participant_{n}/{LESSON}/{FILE}": str(n) for n in (1, 2)}),
         ({f"leeann_123_456_{FILE}": "1", "obenb_LATE_7_8_x-2.ipynb": "2"},
          {f"leeann/{LESSON}/{FILE}": "1", f"obenb/{LESSON}/x.ipynb": "2"}),
         ({"ann/x.ipynb": "1", "ben/y.ipynb": "2"}, {ANN + "x.ipynb": "1", BEN + "y.ipynb": "2"}),

@@ -176,6 +176,14 @@ def test_a_renamed_notebook_is_found(folder, source, good, name):
     assert answer(found) == RIGHT["double"]
 
 
+@pytest.mark.parametrize("name", ["01_toy_copy", "01_toy - Kopie (2)", "01 Toy-1", "０1_toy", "Copy of 01_toy"])
+def test_a_name_like_the_right_one_counts_before_others(folder, source, good, name):
+    (folder / f"{name}.ipynb").write_text(good)
+    (folder / "01_draft.ipynb").write_text(good.replace("2 * x", "3 * x"))
+    found = read(folder, source)
+    assert found.kind == "renamed" and answer(found) == RIGHT["double"]
+
+
 def test_the_right_name_counts_among_several(folder, source, good):
     (folder / FILE).write_text(good)
     (folder / "draft.ipynb").write_text(good.replace("2 * x", "3 * x"))
@@ -195,6 +203,11 @@ def test_two_candidates_are_nobodys_guess_unless_they_are_the_same(folder, sourc
     assert found.kind == "ambiguous" and "2 notebooks" in flags(found)
     (folder / "b.ipynb").write_text("{}")
     assert answer(read(folder, source)) == RIGHT["double"]
+    for number in range(20):
+        (folder / f"c{number}.ipynb").write_text("{}")
+    assert read(folder, source).kind == "ambiguous"
+    (folder / FILE).write_text(good)
+    assert read(folder, source).kind in ("fine", "noted")
 
 
 def test_the_notebook_of_another_lesson_says_so(folder, source, good):
@@ -403,6 +416,13 @@ def test_a_deleted_setup_cell_is_put_back(release):
     submitted.cells = [cell for cell in submitted.cells if "setup" not in cell.metadata.get("tags", [])]
     notebook, said = rebuilt(submitted, release)
     assert "setup cell is missing" in said and "import numpy" in notebook.cells[0].source
+
+
+def test_a_setup_cell_that_became_text_is_run_all_the_same(release):
+    submitted = copy.deepcopy(release)
+    next(cell for cell in submitted.cells if "setup" in cell.metadata.get("tags", [])).cell_type = "markdown"
+    first = rebuilt(submitted, release)[0].cells[0]
+    assert first.cell_type == "code" and "import numpy" in first.source
 
 
 def test_an_experiment_is_not_run_even_without_its_tag(release):

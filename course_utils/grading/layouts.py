@@ -46,11 +46,14 @@ def by_owner(opened: Zip, lesson: str) -> Iterator[tuple[Owner, Item]]:
         BadZip: a path leads out of the zip.
     """
     members = _without_top([*opened.members(keep={TIMESTAMP})], lesson)
+    moodle = [_MOODLE.fullmatch(parts[0]) for parts, _ in members]
+    # Participant_1, Participant_2, …: where Moodle hides the names, only the numbers differ.
+    nameless = all(moodle) and len({found["name"] for found in moodle}) == 1 < len({found["id"] for found in moodle})
     in_lessons = any(len(parts) > 2 and key(parts[1]) == key(lesson) for parts, _ in members)
     for parts, info in members:
         file, stamp, more = parts[-1], parts[-1].lower() == TIMESTAMP, {}
         if found := _MOODLE.fullmatch(parts[0]):
-            owner = Owner(found["name"], found["id"])
+            owner = Owner(f"{found['name']}_{found['id']}" if nameless else found["name"], found["id"])
             rest = parts[1:] or (found["file"],)
             if found["plugin"] != "file" or not rest[0]:
                 continue

@@ -20,7 +20,6 @@ from pathlib import Path
 from nbformat import NotebookNode
 
 from course_utils.authoring.lessons import grade_id
-from course_utils.grading.execute import course_metadata
 from course_utils.grading.parse import AMBIGUOUS, MISSING, Unusable, parse, printable
 from course_utils.grading.rebuild import rebuild, unanswered
 
@@ -31,7 +30,7 @@ FINE, RENAMED, NOTED, TAMPERED = "fine", "renamed", "noted", "tampered"
 _READ = os.O_RDONLY | sum(getattr(os, flag, 0) for flag in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"))
 NOTEBOOK = re.compile(r"\.ipynb(\.(txt|json))?$", re.IGNORECASE)  # as some browsers save it
 LITTER = re.compile(r"\..*|~\$.*|.*~|__MACOSX|__pycache__|Icon\r|Thumbs\.db|desktop\.ini|timestamp\.txt", re.IGNORECASE)
-_COPY = re.compile(r"^(copy of|kopie von|copie de) |[ _-]*(\(\d+\)|-\d+|\b(copy|kopie|copie|copia)[ _-]?\d*)$")
+_COPY = re.compile(r"^(copy of|kopie von|copie de) |[ _-]*(\(\d+\)|-\d+)$|[ _-]+(copy|kopie|copie|copia)[ _-]?\d*$")
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ def preflight(folder: Path, reference: NotebookNode, name: str) -> Submission:
     """
     flags: list[str] = []
     seen = hashlib.sha256()
-    files, kind = {}, FINE
+    files, kind, course = {}, FINE, NotebookNode(flags=flags)
     try:
         with _opened(Path(folder)) as at:
             entries = _entries(at, seen)
@@ -74,9 +73,9 @@ def preflight(folder: Path, reference: NotebookNode, name: str) -> Submission:
         if isinstance(error, OSError):  # a file that went away meanwhile, or a disk that fails
             error = Unusable(f"The submission cannot be read ({error.strerror}). Hand it in again.")
         notebook, kind = unanswered(reference), error.kind
-        course_metadata(notebook).not_run = str(error)
+        course.not_run = str(error)
         flags.append(str(error).rstrip("."))
-    course_metadata(notebook).flags = flags
+    notebook.metadata.course = course
     return Submission(notebook, files, kind, seen.hexdigest())
 
 
@@ -228,7 +227,10 @@ def _find(at, entries, name, reference, flags, seen) -> tuple[str, NotebookNode]
     group = [entry for entry in notebooks if key(entry.name) == key(name)] or notebooks
     read: dict[bytes | str, _Entry] = {}  # the same bytes twice are no choice to make
     problems: dict[_Entry, Unusable] = {}
-    for entry in sorted(group, key=lambda entry: entry.name != name)[:MAX_CANDIDATES]:
+    group.sort(key=lambda entry: entry.name != name)
+    if len(group) > MAX_CANDIDATES and group[0].name != name:
+        raise Unusable(f"The submission holds {len(group)} notebooks, none called {name}. Hand in one.", AMBIGUOUS)
+    for entry in group[:MAX_CANDIDATES]:
         try:
             read.setdefault(_bytes(at, entry, MAX_NOTEBOOK, seen), entry)
         except Unusable as error:

@@ -59,7 +59,8 @@ def rebuild(submitted: NotebookNode, reference: NotebookNode, flags: list[str]) 
     setup = next((cell for cell in reference.cells if has_tag(cell, "setup")), None)
     if setup and setup.id not in used:
         flags.append("the setup cell is missing; the original was put back")
-    if setup and all(_text(cell.source) != _text(setup.source) for cells in between.values() for cell in cells):
+    runs = {_text(cell.source) for cells in between.values() for cell in cells if cell.cell_type == "code"}
+    if setup and _text(setup.source) not in runs:
         notebook.cells.append(copy.deepcopy(setup))
         notebook.cells[0].id = "original-setup"
     notebook.cells += between[None]
