@@ -11,7 +11,7 @@ import time
 
 import nbformat
 import pytest
-from toy_lesson import LESSON, SAFETY, command, hand_in, solve, write_toy_lesson
+from toy_lesson import LESSON, SAFETY, command, hand_in, solve, toy_class
 
 from course_utils.authoring.lessons import find_lessons
 from course_utils.grading.classroom import prepare, release_path
@@ -25,17 +25,8 @@ STUDENTS = 8
 
 @pytest.fixture(scope="module")
 def course(tmp_path_factory):
-    root = write_toy_lesson(tmp_path_factory.mktemp("course"))
-    folder = root / "class"
-    folder.mkdir()
-    prepare(find_lessons(root, "01")[0], folder)
-    release = nbformat.read(release_path(folder, LESSON), as_version=4)
-    for number in range(STUDENTS):
-        notebook = copy.deepcopy(release)
-        wait = "def double(x):\n    import time\n    time.sleep(1)\n    return 2 * x"
-        solve(notebook, **({"double": wait} if number < 2 else {}))
-        hand_in(folder, f"s{number}", nbformat.writes(notebook))
-    return root, folder
+    wait = {"double": "def double(x):\n    import time\n    time.sleep(1)\n    return 2 * x"}
+    return toy_class(tmp_path_factory.mktemp("course"), [wait if number < 2 else {} for number in range(STUDENTS)])
 
 
 @pytest.fixture(scope="module")

@@ -51,6 +51,14 @@ def digest(folder, without=()):
     return found.hexdigest()
 
 
+def state(root, outside):
+    """Everything that grading must leave alone: hashes of the course, the class's inputs and the package."""
+    found = {name: digest(root / "class" / name) for name in ("submitted", "source", "release")}
+    found["course"] = digest(root, without={"class"})
+    found["package"] = digest(home() / "course_utils", without={"__pycache__"})
+    return found | {"outside": sorted(os.listdir(outside))}
+
+
 class Listeners:
     """Sockets outside that nothing inside may reach."""
 
@@ -129,14 +137,7 @@ def outcome(tmp_path_factory):
         place = folder / "submitted" / student / LESSON
         place.mkdir(parents=True)
         (place / f"{LESSON}.ipynb").write_text(nbformat.writes(notebook))
-    before = {
-        "submitted": digest(folder / "submitted"),
-        "source": digest(folder / "source"),
-        "release": digest(folder / "release"),
-        "course": digest(root, without={"class"}),
-        "package": digest(home() / "course_utils", without={"__pycache__"}),
-        "outside": sorted(os.listdir(outside)),
-    }
+    before = state(root, outside)
     temporary = set(os.listdir("/tmp")), set(os.listdir("/dev/shm"))
     start = command(root, "grade", "01", "--folder", folder, "--jobs", 2, *SAFETY)
     start["env"] |= {"COURSE_LIMITS": LIMITS, "GRADER_SECRET": SECRET}
@@ -145,14 +146,7 @@ def outcome(tmp_path_factory):
         said, wrong = process.communicate(timeout=900)
         peak.done.set()
     time.sleep(0.5)
-    after = {
-        "submitted": digest(folder / "submitted"),
-        "source": digest(folder / "source"),
-        "release": digest(folder / "release"),
-        "course": digest(root, without={"class"}),
-        "package": digest(home() / "course_utils", without={"__pycache__"}),
-        "outside": sorted(os.listdir(outside)),
-    }
+    after = state(root, outside)
     new = set(os.listdir("/tmp")) - temporary[0], set(os.listdir("/dev/shm")) - temporary[1]
     reached = listeners.reached()
     for each in listeners.all:

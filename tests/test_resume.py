@@ -1,6 +1,5 @@
 """`course grade` cut off at any point, disturbed or doubled: no student is lost, none is graded twice."""
 
-import copy
 import os
 import shutil
 import signal
@@ -11,10 +10,8 @@ import threading
 import nbformat
 import pytest
 from test_demo import KERNEL, running, wait_for
-from toy_lesson import LESSON, SAFETY, command, hand_in, solve, write_toy_lesson
+from toy_lesson import LESSON, SAFETY, command, solve, toy_class
 
-from course_utils.authoring.lessons import find_lessons
-from course_utils.grading.classroom import prepare, release_path
 from course_utils.grading.ledger import FILE, GRADED, Ledger
 from course_utils.grading.report import class_report
 
@@ -25,16 +22,8 @@ WRONG = "def double(x):\n    return x / 2"
 @pytest.fixture(scope="module")
 def course(tmp_path_factory):
     """The course and the folder of a class that has handed in; what it comes to when nothing disturbs."""
-    root = write_toy_lesson(tmp_path_factory.mktemp("course"))
-    folder = root / "class"
-    folder.mkdir()
-    prepare(find_lessons(root, "01")[0], folder)
-    release = nbformat.read(release_path(folder, LESSON), as_version=4)
-    for number in range(STUDENTS):
-        notebook = copy.deepcopy(release)
-        solve(notebook, **({"double": WRONG} if number % 3 == 0 else {}))
-        hand_in(folder, f"s{number}", nbformat.writes(notebook))
-    return root, folder
+    answers = [{"double": WRONG} if number % 3 == 0 else {} for number in range(STUDENTS)]
+    return toy_class(tmp_path_factory.mktemp("course"), answers)
 
 
 @pytest.fixture

@@ -5,7 +5,11 @@ import os
 import subprocess
 import sys
 
+import nbformat
+
+from course_utils.authoring.lessons import find_lessons
 from course_utils.grading import sandbox
+from course_utils.grading.classroom import prepare, release_path
 
 TOY = """# ---
 # jupyter:
@@ -123,3 +127,15 @@ def hand_in(folder, student, text, name=f"{LESSON}.ipynb"):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
     return path
+
+
+def toy_class(root, answers):
+    """A course at `root` and its class folder, in which each of `answers` (dicts for `solve`) was handed in, as s0, s1 …"""
+    folder = write_toy_lesson(root) / "class"
+    folder.mkdir()
+    prepare(find_lessons(root, "01")[0], folder)
+    for number, mine in enumerate(answers):
+        notebook = nbformat.read(release_path(folder, LESSON), as_version=4)
+        solve(notebook, **mine)
+        hand_in(folder, f"s{number}", nbformat.writes(notebook))
+    return root, folder
