@@ -50,7 +50,7 @@ def bench_grading(lesson: Lesson, students: int = 20, workers: tuple[int, ...] =
         rows.append(_ours(lesson, master, Path(scratch), 2, students, "--cold"))
         if stock:
             rows.append(_stock(lesson, master, Path(scratch), students))
-            rows.append(_stock(lesson, master, Path(scratch), min(3, students), experiments=True))
+            rows.append(_stock(lesson, master, Path(scratch), min(2, students), experiments=True))
     record = {"lesson": lesson.name, "students": students, "cores": os.cpu_count(), "python": sys.version.split()[0]}
     record |= {"own_cpu_seconds_each": sum(own) / len(own), "limit_seconds": limit, "rows": rows}
     print(table(record))
