@@ -211,7 +211,7 @@ def _timed(line, log=None, **options):
         peak, done = [0.0], threading.Event()
 
         def watch():
-            while not done.wait(0.5):
+            while not done.wait(2):
                 peak[0] = max(peak[0], _memory_mb(process.pid))
 
         threading.Thread(target=watch, daemon=True).start()
