@@ -277,7 +277,7 @@ def bench_class(lesson: Lesson, students: int = 300, jobs: int = 2) -> Path:
 
 def _disturb(lesson, folder, jobs, students):
     """Grade with a worker killed, the command killed, and it interrupted; returns what happened when."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job would pass on that it is ignored
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a shell ignores it
     events = []
     for share, what in ((0.15, "worker killed"), (0.4, "command killed"), (0.7, "Ctrl-C"), (1.0, "end")):
         line = [*_command(lesson, folder, jobs), "--resume"]
