@@ -41,7 +41,7 @@ _LOOK = """(lambda sys, ip, get, reduce: {
         len(ip.custom_exceptions), *(id(get(get(type(ip), name), '__code__', None)) for name in
         ('run_cell', 'run_cell_async', 'run_code', 'showtraceback', '_showtraceback', 'run_ast_nodes')),
         sorted(set(vars(ip)) & {'run_cell', 'run_cell_async', 'run_code', 'showtraceback', '_showtraceback',
-        'run_ast_nodes'}), id(sys.gettrace()), id(sys.getprofile()), len(sys.meta_path)),
+        'run_ast_nodes'}), id(sys.gettrace()), id(sys.getprofile())),
 })(__import__('sys'), get_ipython(), getattr, __import__('functools').reduce)""".replace("NAMES", repr(WATCHED))
 
 
