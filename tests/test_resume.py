@@ -102,7 +102,7 @@ def test_stopped_by_ctrl_c_and_resumed(grading, folder, tmp_path):
     os.killpg(process.pid, signal.SIGINT)
     code, _, errors = finish(process)
     assert code == 130 and len(errors.strip().splitlines()) == 1 and "--resume" in errors
-    assert not running(mark(tmp_path))
+    assert wait_for(lambda: not running(mark(tmp_path)), 20), running(mark(tmp_path))
     kept = recorded(folder)
     # A run that starts anew says what resuming would keep, and loses nothing if it is stopped before its first grade.
     process = grading()

@@ -73,7 +73,8 @@ class SandboxProvisioner(KernelProvisionerBase):
 
     def _open(self, limits, folder):
         """Open the sandbox, with the program in it waiting."""
-        program = ["/usr/bin/sleep", "infinity"] if self.link else [sys.executable, "-I", str(bubblewrap.CONFINE)]
+        # Both read standard input, which ends with this process, whatever moment that is killed in.
+        program = ["/usr/bin/cat"] if self.link else [sys.executable, "-I", str(bubblewrap.CONFINE)]
         reading, writing = os.pipe()
         with contextlib.ExitStack() as opened:
             opened.callback(os.close, reading)
