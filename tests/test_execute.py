@@ -215,7 +215,7 @@ def test_a_bent_judge_is_noticed(trick, words):
     for answer in (WRONG, RIGHT):
         error, notebook = exercise(answer, trick)
         assert any(words in flag for flag in flags(notebook)) or error
-        assert notebook.metadata.course.review
+        assert notebook.metadata.course.review or notebook.metadata.course.doubtful == ["f"]
 
 
 def test_suspicious_code_is_named_with_its_line():

@@ -44,7 +44,8 @@ def processes(jobs: int) -> Workers:
     """`jobs` processes of this machine, forked from one that has imported what they need, and begins to do so now."""
     if os.name == "posix":
         multiprocessing.set_forkserver_preload(list(PRELOAD))
-        multiprocessing.forkserver.ensure_running()
+        with _ctrl_c_ignored():  # by it and what it forks, from their first moment on
+            multiprocessing.forkserver.ensure_running()
     return Workers(jobs, _pool, _in_process)
 
 
@@ -71,8 +72,24 @@ def _pool(jobs: int) -> Iterator[Executor]:
 
 class _Pool(ProcessPoolExecutor):
     def submit(self, function, /, *args, **options):
-        with _ctrl_c_ignored():  # by the processes that this starts, from their first moment on
+        with _ctrl_c_held():  # this starts processes, and half of that would be none of them
             return super().submit(function, *args, **options)
+
+
+@contextlib.contextmanager
+def _ctrl_c_held():
+    """A Ctrl-C within this block takes effect at its end."""
+    if threading.current_thread() is not threading.main_thread():  # no other may set handlers
+        yield
+        return
+    arrived = []
+    before = signal.signal(signal.SIGINT, lambda *_: arrived.append(True))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if arrived:
+            raise KeyboardInterrupt
 
 
 @contextlib.contextmanager

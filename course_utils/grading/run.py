@@ -24,7 +24,7 @@ from course_utils.grading.feedback import feedback, page_path
 from course_utils.grading.ledger import Ledger
 from course_utils.grading.limits import Limits
 from course_utils.grading.report import Report, class_report, print_report, write_csv
-from course_utils.grading.work import ZYGOTE
+from course_utils.grading.work import CHECKED, ZYGOTE
 
 UNSAFE_KERNEL = "python3"
 PAGES_ALONE = 10  # fewer pages than these are not worth a pool
@@ -178,6 +178,7 @@ def _workers(scheduler, jobs, unsafe, cold, imports):
         os.environ[ZYGOTE] = ""
         if not unsafe:
             sandbox.use()
+            os.environ[CHECKED] = "1"
         if not (unsafe or cold):
             zygote = stack.enter_context(sandbox.Zygote(list(imports)))
         yield executors.processes(jobs), zygote.wait if zygote else lambda: None

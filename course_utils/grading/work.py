@@ -22,6 +22,8 @@ EXECUTE = {
 }
 # Which zygote forks the kernels of this process; empty if none does.
 ZYGOTE = "COURSE_ZYGOTE"
+# Set where the process that started this one has seen that sandboxes work here.
+CHECKED = "COURSE_SANDBOX_WORKS"
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def run_job(job: Job) -> Outcome:
     start = time.monotonic()
     try:
         if job.kernel == sandbox.KERNEL:
-            reason = sandbox.why_not()
+            reason = None if CHECKED in os.environ else sandbox.why_not()
             if reason:
                 return Outcome(job.student, refused=reason)
             sandbox.use()

@@ -1,8 +1,10 @@
 """The command that opens a sandbox: what a submission sees of this machine, and whether that works here."""
 
+import contextlib
 import functools
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -42,15 +44,15 @@ def command(limits: Limits, files: Mapping[int, str], info: int, program: list[s
     apart = [f"--unshare-{what}" for what in ("ipc", "pid", "net", "uts", "cgroup-try")]
     line = ["bwrap", *apart, *rights, "--die-with-parent", "--new-session", "--clearenv"]
     line += ["--hostname", "sandbox", "--info-fd", str(info), "--proc", "/proc", "--dev", "/dev"]
-    folders = list(_folders())
-    above = {parent for folder in [*folders, Path(confine.HOME), Path(confine.SOCKETS)] for parent in folder.parents}
-    for parent in sorted(above - {Path("/")}):
-        line += ["--perms", "0755", "--dir", str(parent)]
-    for folder in folders:
-        line += ["--symlink", os.readlink(folder), str(folder)] if folder.is_symlink() else _read_only(folder)
+    # First the folders in memory: Python's environment may lie in /tmp itself.
+    line += _parents([Path(confine.HOME), Path(confine.SOCKETS)])
     for folder in ("/tmp", confine.HOME, "/dev/shm"):
         line += ["--perms", "1777", "--size", size, "--tmpfs", folder]
     line += ["--perms", "1777", "--size", "65536", "--tmpfs", confine.SOCKETS]
+    folders = list(_folders())
+    line += _parents(folders)
+    for folder in folders:
+        line += ["--symlink", os.readlink(folder), str(folder)] if folder.is_symlink() else _read_only(folder)
     for descriptor, name in files.items():
         line += ["--perms", "0644", "--file", str(descriptor), f"{confine.HOME}/{name}"]
     return [*line, "--remount-ro", "/dev", "--remount-ro", "/", "--", *program]
@@ -97,8 +99,53 @@ def _folders() -> Iterator[Path]:
             yield root
 
 
+def _parents(folders):
+    """bubblewrap would make them for its own user alone."""
+    above = {parent for folder in folders for parent in folder.parents} - {Path("/"), Path("/tmp")}
+    return [part for parent in sorted(above) for part in ("--perms", "0755", "--dir", str(parent))]
+
+
 def _read_only(folder):
     return ["--ro-bind", str(folder), str(folder)]
+
+
+def start(limits: Limits, files: Mapping[int, str], program: list[str], **options) -> tuple[subprocess.Popen, int]:
+    """Open a sandbox that runs `program`; returns bubblewrap's process and the number of the first process inside.
+
+    The number is 0 if bubblewrap failed. `options` are those of `subprocess.Popen`.
+    """
+    reading, writing = os.pipe()
+    interrupted, said = None, b""
+    try:
+        try:
+            line = command(limits, files, writing, program)
+            process = subprocess.Popen(line, pass_fds=[writing, *files], **options)
+        finally:
+            os.close(writing)
+        while b"}" not in said:
+            try:
+                more = os.read(reading, 4096)
+            except KeyboardInterrupt as problem:  # killed at this moment, bubblewrap would leave its child behind
+                interrupted = problem
+                continue
+            if not more:
+                break
+            said += more
+    finally:
+        os.close(reading)
+    first = json.loads(said)["child-pid"] if b"}" in said else 0
+    if interrupted:
+        end(process, first)
+        raise interrupted
+    return process, first
+
+
+def end(process: subprocess.Popen, first: int) -> None:
+    """End a sandbox with all that runs in it, unless it has ended; nobody may have waited for `process` yet."""
+    if process.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(first or process.pid, signal.SIGKILL)
+        process.kill()
 
 
 @functools.cache
@@ -106,30 +153,26 @@ def why_not() -> str | None:
     """None if submissions can be sandboxed here, else why not, in one sentence. Tries it."""
     if not sys.platform.startswith("linux"):
         return "Sandboxes need Linux (on other systems: a Linux container or virtual machine)."
-    reading, writing = os.pipe()
     test = "import json, sys; sys.path.insert(0, sys.argv[1]); import confine; spec = json.load(sys.stdin); "
     test += "confine.confine(spec['limits'], spec['user']); import ipykernel, course_utils; print('ready')"
     program = [sys.executable, "-I", "-c", test, str(CONFINE.parent)]
-    spec = specification({}, Limits(), sandbox_user(os.getpid()))
+    spec = json.dumps(specification({}, Limits(), sandbox_user(os.getpid())))
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     try:
-        done = subprocess.run(
-            command(Limits(), {}, writing, program),
-            input=json.dumps(spec),
-            capture_output=True,
-            text=True,
-            timeout=120,
-            pass_fds=[writing],
-        )
+        process, first = start(Limits(), {}, program, **pipes)
     except FileNotFoundError:
         return "bubblewrap is not installed (Debian, Ubuntu: apt-get install bubblewrap)."
-    except (OSError, subprocess.TimeoutExpired) as error:
+    except OSError as error:
+        return f"bubblewrap does not start here ({error})."
+    try:
+        said, problem = process.communicate(spec, timeout=120)
+    except subprocess.TimeoutExpired as error:
         return f"bubblewrap does not start here ({error})."
     finally:
-        os.close(reading)
-        os.close(writing)
-    if done.stdout.strip() == "ready":
+        end(process, first)
+    if said.strip() == "ready":
         return None
-    said = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+    said = (problem.strip().splitlines() or [f"exit status {process.returncode}"])[-1]
     return f"bubblewrap cannot open a sandbox here: {said}."
 
 

@@ -75,29 +75,15 @@ class SandboxProvisioner(KernelProvisionerBase):
         """Open the sandbox, with the program in it waiting."""
         # Both read standard input, which ends with this process, whatever moment that is killed in.
         program = ["/usr/bin/cat"] if self.link else [sys.executable, "-I", str(bubblewrap.CONFINE)]
-        reading, writing = os.pipe()
         with contextlib.ExitStack() as opened:
-            opened.callback(os.close, reading)
             files = {opened.enter_context(file).fileno(): name for name, file in _files(folder)}
+            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
             try:
-                self.pod = subprocess.Popen(
-                    bubblewrap.command(limits, files, writing, program),
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL,
-                    pass_fds=[writing, *files],
-                )
+                self.pod, self.init = bubblewrap.start(limits, files, program, **pipes)
             except FileNotFoundError:
-                raise CourseError(bubblewrap.why_not() or "bubblewrap is gone.", "`course doctor` says more.") from None
-            finally:
-                os.close(writing)
-            said = b""
-            while b"}" not in said:
-                more = os.read(reading, 4096)
-                if not more:
-                    raise CourseError(bubblewrap.why_not() or "bubblewrap ended.", "`course doctor` says more.")
-                said += more
-        self.init = json.loads(said)["child-pid"]
+                self.init = 0
+        if not self.init:
+            raise CourseError(bubblewrap.why_not() or "bubblewrap ended.", "`course doctor` says more.")
         self.kernel = _only_child(self.init)
 
     def _start(self, spec):
@@ -172,10 +158,8 @@ class SandboxProvisioner(KernelProvisionerBase):
 
     def _end(self):
         # Until `wait` has reaped it, bubblewrap's number is its own; it takes the sandbox along.
-        if self.pod is not None and self.pod.poll() is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.init or self.pod.pid, signal.SIGKILL)
-            self.pod.kill()
+        if self.pod is not None:
+            bubblewrap.end(self.pod, self.init)
 
     def get_shutdown_wait_time(self, recommended: float = 5.0) -> float:
         return 0.0
