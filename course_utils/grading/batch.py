@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 
 import nbformat
@@ -37,6 +38,8 @@ class Batch:
 
     def plan(self, students, reference_hash, resume, tell) -> list[Job]:
         """Look at every submission; returns what is to be run."""
+        for left in (self.course_dir / gradebook.STAGED).glob("*/.partial-*"):  # by a run that was killed
+            shutil.rmtree(left, ignore_errors=True)
         before = self.ledger.entries(self.lesson)
         latest = max((entry.batch for entry in before.values()), default=0)
         batch = latest or 1 if resume else latest + 1

@@ -49,7 +49,7 @@ def demo(
         print("3/4 Running and grading them, a kernel each, and writing feedback pages …", flush=True)
         reason = sandbox.why_not()
         if reason:
-            print(f"    Not sandboxed: {reason} These submissions are the course's own.", flush=True)
+            print("    Not sandboxed (`course doctor` says why); these submissions are the course's own.", flush=True)
         # Whose kernel dies needs several and takes longest: started last, it would run alone at the end.
         students = sorted(submissions, key=lambda student: "dies" not in student)
         results = grade(found, folder, students, jobs=jobs, unsafe=bool(reason), tell=_only_students)
