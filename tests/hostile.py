@@ -123,7 +123,7 @@ KERNEL_ENDS = [
     Attack("memory bomb of many", first("import os, time\nfor i in range(30):\n    if os.fork() == 0:\n        x = bytearray(os.urandom(1 << 20) * 200); time.sleep(60)\ntime.sleep(60)"), REST, ENDS, True),
     Attack("tmpfs filled", own(quiet("for d in ('/tmp', '/dev/shm', '.'):\n    try: open(d + '/x', 'wb').write(bytes(1 << 30))\n    except OSError as e: print(e)"))),
     Attack("million files", first("import itertools\nfor i in itertools.count():\n    try: open(f'/tmp/{i}', 'w')\n    except OSError: pass"), REST, ENDS, True),
-    Attack("file descriptors used up", first("f = []\nwhile True: f.append(open('/dev/null'))"), REST, "Too many open files|" + ENDS),
+    Attack("file descriptors used up", first("f = []\ntry:\n    while True: f.append(open('/dev/null'))\nfinally: f.clear()"), REST, "Too many open files"),
     Attack("closes all files", first("import os; os.closerange(3, 1000)"), REST, ENDS, True),
     Attack("pipe never read", first("import os\nr, w = os.pipe()\nwhile True: os.write(w, b'x' * 65536)"), REST, "stopped after"),
     Attack("prints 100 MB", first("print('x' * 100_000_000)"), ALL, "printed more"),
