@@ -119,7 +119,9 @@ def start(limits: Limits, files: Mapping[int, str], program: list[str], **option
     try:
         try:
             line = command(limits, files, writing, program)
-            process = subprocess.Popen(line, pass_fds=[writing, *files], **options)
+            # Its first process keeps bubblewrap's own environment, which may be read inside: no secret may be in it.
+            plain = {name: os.environ[name] for name in ("PATH", "COURSE_CACHE", *PASSED_ON) if name in os.environ}
+            process = subprocess.Popen(line, env=plain, pass_fds=[writing, *files], **options)
         finally:
             os.close(writing)
         while b"}" not in said:
