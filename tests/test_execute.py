@@ -8,13 +8,33 @@ from nbformat.v4 import new_code_cell, new_notebook
 from course_utils.authoring.answers import read_answers
 from course_utils.authoring.lessons import exercises, find_lessons, is_graded, read
 from course_utils.grading.execute import ExecuteSubmission
-from course_utils.grading.suspects import findings
+from course_utils.grading.suspects import findings, suspects
 from course_utils.settings import home
 
 DIES = "import os; os._exit(1)"
 STUBBORN = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass"
 SETUP = "import numpy as np\nfrom course_utils.checks import check"
 CHECK = "with check('01.f') as c:\n    c.expect(f(2), 4)\n    c.that(np.allclose(f(3), 6), 'three', 'No.')"
+# How a cell speaks for its kernel: `show(kind, content)` as output, `reply(content, request)` as answer to a request.
+FORGE = """
+k = get_ipython().kernel
+me, send, shell = k.get_parent('shell'), k.session.send, k.shell_stream.socket
+show = lambda kind, content, parent=me: send(k.iopub_socket, kind, content, parent=parent)
+def reply(content, parent=me):
+    send(shell, 'execute_reply', content, parent=parent, ident=k._parent_ident['shell'])
+other = {'header': {'msg_id': 'x'}, 'msg_id': 'x'}
+"""
+# Changes what the kernel sends: `change(kind, content)` returns other content, or None for nothing.
+REWRITE = (
+    FORGE
+    + """
+def sends(stream, kind, content=None, *args, **options):
+    content = change(kind, content) if isinstance(content, dict) else content
+    return content is not None and send(stream, kind, content, *args, **options)
+k.session.send = sends
+"""
+)
+BEND = "get_ipython().input_transformers_cleanup.append(lambda lines: ['pass\\n'] if 'check(' in ''.join(lines) else lines)"
 RIGHT, WRONG = "def f(x):\n    return 2 * x", "def f(x):\n    return 4"
 
 
@@ -39,6 +59,7 @@ def run(*cells, controls=None, **options):
     options = {"shutdown_kernel": "immediate", "iopub_timeout": 2, "skip_cells_with_tag": "experiment"} | options
     ExecuteSubmission(extra_arguments=["--log-level=ERROR"], **options).preprocess(notebook, {})
     nbformat.validate(notebook)
+    nbformat.writes(notebook).encode()
     return notebook, [" ".join(o.ename for o in c.outputs if o.output_type == "error") for c in notebook.cells]
 
 
@@ -130,9 +151,50 @@ def test_a_flood_that_cannot_be_interrupted_ends_python():
 
 
 def test_a_message_larger_than_all_limits_is_recorded():
-    huge = "from IPython.display import display\ndisplay({'text/plain': 'x' * 60_000_000}, raw=True)"
-    notebook, errors = run(huge, "print('fine')")
-    assert errors[1] == "" and len(nbformat.writes(notebook)) < 100_000
+    huge = "k = get_ipython().kernel\nk.iopub_socket.send_multipart([b'x', b'<IDS|MSG>', bytes(200_000_000)])"
+    for flood in ("print('x' * 60_000_000)", huge):
+        notebook, errors = run(flood, "print('fine')")
+        assert errors == ["OutputLimit", ""] and len(nbformat.writes(notebook)) < 100_000
+
+
+def test_errors_are_bounded_but_never_left_out():
+    error = "show('error', {'ename': 'E', 'evalue': 'x' * 30_000, 'traceback': ['y' * 30_000] * 60})"
+    notebook, errors = run(*[f"{FORGE}\nfor _ in range(9): {error}"] * 5, output_bytes=1_000_000)
+    assert errors == ["E E E"] * 5 and len(nbformat.writes(notebook)) < 1_200_000
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "show('status', {'execution_state': 'busy', 'execution_count': 'x', 'transient': 'x'})",
+        "show('stream', {'name': 'stdout', 'text': 'x', 'execution_count': -5})",
+        "import json\npack = k.session.pack\nk.session.pack = lambda x: json.dumps(x, default=str).encode()\nshow('stream', {'text': '\\ud800'})\nk.session.pack = pack",
+    ],
+)
+def test_odd_fields_make_no_odd_notebook(odd):
+    assert run(FORGE + odd, "print('fine')")[1] == ["", ""]
+
+
+@pytest.mark.parametrize(
+    "garbage", ["k.iopub_socket.send_multipart([b'x', b'garbage'])", "shell.send_multipart([b'', b'garbage'])"]
+)
+def test_what_is_no_message_is_recorded_or_ignored(garbage):
+    assert run(f"{FORGE}\n{garbage}\nassert False", "print('fine')")[1] in (["KernelDied", ""], ["AssertionError", ""])
+
+
+@pytest.mark.parametrize("flood", ["show('stream', {'text': 'x'}, other)", "reply({'status': 'ok'}, other)"])
+def test_messages_that_never_cease_do_not_keep_the_time_from_running_out(flood):
+    assert run(f"{FORGE}\nwhile True: {flood}", timeout=2)[1] == ["CellTimeout"]
+
+
+def test_only_a_reply_that_says_so_is_a_success():
+    change = "def change(kind, content):\n    return None if kind == 'error' else content | ({'status': 'great'} if kind == 'execute_reply' else {})"
+    assert run(REWRITE + change + "\nassert False", "assert False")[1] == ["AssertionError"] * 2
+
+
+def test_a_thousand_outputs_arrive_in_full():
+    notebook, errors = run("from IPython.display import display\nfor i in range(900): display(i)", iopub_timeout=10)
+    assert errors == [""] and len(notebook.cells[0].outputs) == 900
 
 
 def test_outputs_are_text_and_pictures_only():
@@ -216,6 +278,67 @@ def test_a_bent_judge_is_noticed(trick, words):
         error, notebook = exercise(answer, trick)
         assert any(words in flag for flag in flags(notebook)) or error
         assert notebook.metadata.course.review or notebook.metadata.course.doubtful == ["f"]
+
+
+@pytest.mark.parametrize("end", [DIES, "import time; time.sleep(1.5)"])
+def test_who_ends_python_last_is_looked_at_all_the_same(end):
+    cells = [cell(None, SETUP, "setup"), cell("f", WRONG), cell(None, BEND), cell("f_check", CHECK)]
+    notebook, errors = run(*cells, cell("g", "1"), cell("g_check", end), controls={"f": WRONG}, total_timeout=1)
+    assert errors[3] == "" and notebook.metadata.course.review
+    assert any("the checks of `f` accept a known wrong answer" in flag for flag in flags(notebook))
+    notebook, errors = run(*cells, cell(None, end + "; " + DIES), controls={"f": WRONG}, max_restarts=0)
+    assert errors[3] == "" and notebook.metadata.course.review
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("shell.send_multipart([*k._parent_ident['shell'], b'garbage'])", "did not run to their end"),
+        ("content['user_expressions'] = {'look': {'data': {'text/plain': '1'}}}", "did not say"),
+        ("content['user_expressions'] = {'look': {'data': {'text/plain': '[' * 200_000}}}", "did not say"),
+        ("reply({'status': 'ok', 'execution_count': 1})", "answered a request twice"),
+    ],
+)
+def test_whoever_disturbs_the_controls_is_noticed(change, words):
+    disturb = f"def change(kind, content):\n    if kind == 'execute_reply' and content.get('user_expressions'):\n        {change}\n    return content"
+    error, notebook = exercise(RIGHT, REWRITE + disturb)
+    assert error == "" and notebook.metadata.course.review and any(words in flag for flag in flags(notebook))
+
+
+SUSPICIOUS = [
+    "x = !ls\nimport sys\nsys._getframe(0)",
+    "%time eval('1')",
+    "f?\nimport os as o; o._exit(0)",
+    "getattr(os, 'system')('ls')",
+    "vars(np)['allclose'] = np.__dict__['equal'] = 1",
+    "globals().update(check=1)",
+    "f.__globals__['check'] = 1",
+    "().__class__.__base__.__subclasses__()",
+    "from ctypes import *",
+    "from types import SimpleNamespace as check",
+    "def f(x):\n    global check\n    check = 1",
+    "In[-1]",
+    "1\n" * 200_000,
+]
+INNOCENT = [
+    "for _i in range(3): print(_i)",
+    "model.eval(); re.compile('x'); torch.compile(f)",
+    "self.__dict__['x'] = getattr(torch, name)",
+    "%matplotlib inline\n!pip list\nx = %time f(1)",
+    "print('f' in globals(), x.__class__.__name__)",
+    "this is no Python",
+]
+
+
+def test_what_is_suspicious():
+    assert all(list(findings(code)) for code in SUSPICIOUS)
+    assert [list(findings(code)) for code in INNOCENT] == [[]] * len(INNOCENT)
+
+
+def test_modules_beside_the_notebook_are_looked_at(tmp_path):
+    (tmp_path / "helper.py").write_text("import sys\n\nsys.settrace(None)")
+    (tmp_path / "link.py").symlink_to(tmp_path / "helper.py")
+    assert list(suspects(new_notebook(), tmp_path)) == [("helper.py hooks into Python itself (line 3)", None)]
 
 
 def test_suspicious_code_is_named_with_its_line():

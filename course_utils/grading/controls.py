@@ -60,9 +60,10 @@ async def fingerprint(client) -> dict | None:
     """What everything watched is at this moment; None if the kernel does not say."""
     [reply] = await _ask(client, ["pass"], SECONDS, {"look": _LOOK})
     try:
-        return ast.literal_eval(reply["content"]["user_expressions"]["look"]["data"]["text/plain"])
-    except (TypeError, KeyError, ValueError, SyntaxError):
+        found = ast.literal_eval(reply["content"]["user_expressions"]["look"]["data"]["text/plain"])
+    except Exception:  # whatever the kernel says instead
         return None
+    return found if isinstance(found, dict) else None
 
 
 def replaced(before: dict | None, after: dict | None) -> list[str]:

@@ -2,6 +2,7 @@
 
 import copy
 import random
+from pathlib import Path
 from time import monotonic
 
 from jupyter_core.utils import run_sync
@@ -74,7 +75,8 @@ class ExecuteSubmission(Guarded):
         self.timeout_func = lambda cell: self.setup_timeout if has_tag(cell, "setup") else self.timeout
         self.deadline, self.restarts, self.lost = None, 0, ""
         self.nb, self.seconds, self.before = nb, {}, None  # of each cell; what the controls compare with
-        self._doubt(*(list(found) for found in zip(*suspects(nb), strict=True)))
+        place = resources.get("metadata", {}).get("path")
+        self._doubt(*(list(found) for found in zip(*suspects(nb, place and Path(place)), strict=True)))
         # Positions of cells: what the present kernel has run, and what no later kernel shall run again.
         self.ran, self.left_out = set(), set()
         self.code = [i for i, cell in enumerate(nb.cells) if self._is_run(cell)]
@@ -102,8 +104,8 @@ class ExecuteSubmission(Guarded):
             self._not_run(cell, f"{self._name(answer)} did not run to its end.")
         else:
             self._run(cell, index)
-        if index == max(self.code, default=0) and not self.stopped and not self.lost:
-            self._control()
+        if index == max(self.code, default=0):
+            self._finish()
         return cell, resources
 
     def _run(self, cell, index, again=False):
@@ -116,6 +118,8 @@ class ExecuteSubmission(Guarded):
             if index in self.setups:
                 self.before = run_sync(controls.fingerprint)(self.kc)
         except DeadKernelError:
+            if self.kc.cut_off:
+                self.note_flood(cell)
             why = getattr(self.km, "sandbox_ended", "") or "For instance it was out of memory, or called `exit`."
             error = _error(KERNEL_DIED, f"Python ended while this cell ran. {why}")
         except (CellTimeoutError, TimeoutError):
@@ -169,26 +173,41 @@ class ExecuteSubmission(Guarded):
                 self._run(copy.deepcopy(cell), before, again=True)
                 self.nb.cells[before] = cell  # its outputs are those of its first run
 
+    def _finish(self):
+        """Run the controls, after a crash in a fresh kernel: who bends the judge could end Python to leave no trace."""
+        passed = any(utils.is_grade(cell) and self._is_run(cell) and not _errors(cell) for cell in self.nb.cells)
+        if passed and self.lost and self.restarts < self.max_restarts:
+            self.stopped, self.deadline = "", monotonic() + self.setup_timeout
+            self._start_again(len(self.nb.cells))
+        if self.kc is not None and not self.lost:
+            self._control()
+        elif passed:
+            self._doubt(["Python ended so often that no controls could be run"])
+
     def _control(self):
         """Put known wrong answers through the checks that passed, and look whether anything was replaced."""
         asked = {}
         for exercise in exercises(self.nb):
             names = {grade_id(cell) for cell in exercise.checks + exercise.hidden}
             mine = [i for i, cell in enumerate(self.nb.cells) if grade_id(cell) in names]
-            fine = all(i in self.ran and not _errors(self.nb.cells[i]) for i in mine)
+            answered = any(self.answers[grade_id(self.nb.cells[i])] in self.ran for i in mine)
+            fine = answered and not any(_errors(self.nb.cells[i]) for i in mine)
             quick = sum(self.seconds.get(i, 0) for i in mine) < CONTROLLED_SECONDS
-            if exercise.name in self.known_wrong and mine and fine and quick:
+            if exercise.name in self.known_wrong and fine and quick:
                 asked[exercise.name] = self.known_wrong[exercise.name], [self.nb.cells[i].source for i in mine]
         # Whatever bends the judge bends it for all; a few of them tell, at a fraction of the time.
         asked = dict(random.sample(sorted(asked.items()), min(len(asked), CONTROLLED)))
-        if self.before is not None:
-            self._doubt(controls.replaced(self.before, run_sync(controls.fingerprint)(self.kc)))
-        passed = run_sync(controls.accepted_wrong)(self.kc, asked)
+        try:
+            if self.before is not None:
+                self._doubt(controls.replaced(self.before, run_sync(controls.fingerprint)(self.kc)))
+            passed = run_sync(controls.accepted_wrong)(self.kc, asked)
+        except Exception:  # a message of the kernel that nobody can read
+            passed = None
         if passed is None:
             self._doubt(["the controls after the last cell did not run to their end"])
-        for name in passed or []:
+        for name in passed or []:  # what bends one check may bend all
             what = f"the checks of `{name}` accept" if name else "this notebook hides errors and accepts"
-            self._doubt([f"{what} a known wrong answer in this notebook"], [name or None])
+            self._doubt([f"{what} a known wrong answer in this notebook"])
         if any(count > 1 for count in self.kc.shell_channel.replies.values()):
             self._doubt(["the notebook answered a request twice"])
 
