@@ -9,7 +9,7 @@ import threading
 
 import nbformat
 import pytest
-from test_demo import KERNEL, running, wait_for
+from test_demo import KERNEL, left, running, wait_for
 from toy_lesson import LESSON, SAFETY, command, solve, toy_class
 
 from course_utils.grading.ledger import FILE, GRADED, Ledger
@@ -88,7 +88,7 @@ def test_killed_and_resumed(grading, folder, tmp_path, point):
     assert wait_for(lambda: POINTS[point](folder, mark(tmp_path)), 60)
     process.kill()
     process.communicate(timeout=10)
-    assert wait_for(lambda: not running(mark(tmp_path)), 20), running(mark(tmp_path))
+    assert wait_for(lambda: not left(mark(tmp_path)), 20), left(mark(tmp_path))
     before = recorded(folder)
     code, said, errors = finish(grading("--resume"))
     assert code == 0, errors
@@ -102,7 +102,7 @@ def test_stopped_by_ctrl_c_and_resumed(grading, folder, tmp_path):
     os.killpg(process.pid, signal.SIGINT)
     code, _, errors = finish(process)
     assert code == 130 and len(errors.strip().splitlines()) == 1 and "--resume" in errors
-    assert wait_for(lambda: not running(mark(tmp_path)), 20), running(mark(tmp_path))
+    assert wait_for(lambda: not left(mark(tmp_path)), 20), left(mark(tmp_path))
     kept = recorded(folder)
     # A run that starts anew says what resuming would keep, and loses nothing if it is stopped before its first grade.
     process = grading()
