@@ -111,6 +111,8 @@ def replacing(path: Path) -> Iterator[Path]:
             path.rename(scratch / "replaced")
         os.replace(new, path)
     finally:
+        if (scratch / "replaced").exists() and not path.exists():  # interrupted between the two
+            (scratch / "replaced").rename(path)
         shutil.rmtree(scratch, ignore_errors=True)
 
 

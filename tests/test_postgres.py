@@ -51,6 +51,8 @@ def server():
         run("pg_ctl", "-D", data, "-l", str(base / "log"), "-o", options, "-w", "start")
         try:
             run("createdb", "-h", str(base), "-U", "teacher", "grades")
+            run("createuser", "-h", str(base), "-U", "teacher", "pupil")
+            run("psql", "-h", str(base), "-U", "teacher", "-c", "revoke create on schema public from public", "grades")
             yield base
         finally:
             run("pg_ctl", "-D", data, "-m", "immediate", "stop")
@@ -69,6 +71,24 @@ def grade(root, folder, *options):
     return subprocess.run(**command(root, "grade", "01", "--folder", folder, *SAFETY, *options), timeout=120)
 
 
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("postgresql://teacher@/nothing?host={server}", "createdb nothing"),
+        ("postgresql://teacher:secret@127.0.0.1:1/grades", "Start the server"),
+        ("postgresql://pupil@/grades?host={server}", "createdb --owner"),
+        ("postgres", "no URL of a database"),
+    ],
+)
+def test_a_database_that_cannot_be_used_is_named_with_the_mend(course, server, tmp_path, url, says):
+    root, release = course
+    hand_in(tmp_path, "ann", nbformat.writes(release))
+    done = grade(root, tmp_path, "--db", url.format(server=server))
+    assert done.returncode == 1 and says in done.stderr, done.stderr
+    assert "Traceback" not in done.stderr and "secret" not in done.stderr
+    assert not (tmp_path / "gradebook.db").exists() and not (tmp_path / CONFIG).exists()
+
+
 def test_grades_are_in_the_database_and_formgrader_finds_them(course, server, tmp_path):
     root, release = course
     for student, answers in {"all right": {}, "one wrong": {"double": "def double(x):\n    return x / 2"}}.items():
@@ -85,23 +105,6 @@ def test_grades_are_in_the_database_and_formgrader_finds_them(course, server, tm
     listed = subprocess.run(["nbgrader", "export"], cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert listed.returncode == 0, listed.stderr
     assert "one wrong" in (tmp_path / "grades.csv").read_text() and not (tmp_path / "gradebook.db").exists()
-
-
-@pytest.mark.parametrize(
-    ("url", "says"),
-    [
-        ("postgresql://teacher@/nothing?host={server}", "createdb nothing"),
-        ("postgresql://teacher:secret@127.0.0.1:1/grades", "Start the server"),
-        ("postgres", "no URL of a database"),
-    ],
-)
-def test_a_database_that_cannot_be_used_is_named_with_the_mend(course, server, tmp_path, url, says):
-    root, release = course
-    hand_in(tmp_path, "ann", nbformat.writes(release))
-    done = grade(root, tmp_path, "--db", url.format(server=server))
-    assert done.returncode == 1 and says in done.stderr, done.stderr
-    assert "Traceback" not in done.stderr and "secret" not in done.stderr
-    assert not (tmp_path / "gradebook.db").exists() and not (tmp_path / CONFIG).exists()
 
 
 def test_the_instructors_own_choice_of_database_is_not_overwritten(course, server, tmp_path):

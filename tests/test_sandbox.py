@@ -17,14 +17,15 @@ from nbclient.exceptions import DeadKernelError
 from nbformat.v4 import new_code_cell, new_notebook
 
 from course_utils.authoring.lessons import find_lessons
+from course_utils.errors import CourseError
 from course_utils.grading import sandbox
-from course_utils.grading.bench import made_up_class
 from course_utils.grading.gradebook import scores
 from course_utils.grading.ledger import Ledger
 from course_utils.grading.limits import MIB, VARIABLE, Limits
+from course_utils.grading.made_up import made_up_class
 from course_utils.grading.run import grade
 from course_utils.grading.sandbox import bubblewrap
-from course_utils.grading.sandbox.provisioner import ZYGOTE
+from course_utils.grading.sandbox.bubblewrap import ZYGOTE
 from course_utils.settings import home
 
 needs_sandbox = pytest.mark.skipif(sandbox.why_not() is not None, reason=str(sandbox.why_not()))
@@ -239,7 +240,7 @@ def test_a_zygote_with_threads_says_so_and_kernels_start_cold(monkeypatch):
     thread = "import threading, time; threading.Thread(target=time.sleep, args=(60,), daemon=True).start()"
     with sandbox.Zygote([thread]) as zygote:
         zygote.wait()
-        assert "started 1 threads" in zygote.problem and ZYGOTE not in os.environ
+        assert "started 1 threads" in zygote.problem and not os.environ[ZYGOTE]
         assert run("print(1)") == ["1\n"]
 
 
@@ -294,9 +295,10 @@ def test_a_bubblewrap_that_is_not_allowed_to_is_quoted(monkeypatch, tmp_path):
 def test_limits_come_from_the_environment(monkeypatch):
     limit(monkeypatch, processes=7)
     assert Limits.from_environment() == Limits(processes=7)
-    monkeypatch.setenv(VARIABLE, '{"procesess": 7}')
-    with pytest.raises(Exception, match="COURSE_LIMITS cannot be used"):
-        Limits.from_environment()
+    for wrong in ('{"procesess": 7}', '{"processes": "7"}', '{"processes": 0}', "7", "{"):
+        monkeypatch.setenv(VARIABLE, wrong)
+        with pytest.raises(CourseError, match="COURSE_LIMITS cannot be used"):
+            Limits.from_environment()
 
 
 @needs_sandbox

@@ -75,6 +75,19 @@ def test_replacing_a_folder(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["folder"]
 
 
+def test_replacing_a_folder_interrupted_at_the_last_moment_keeps_the_old_one(tmp_path, monkeypatch):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "old").touch()
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(settings.os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt), settings.replacing(tmp_path / "folder") as new:
+        new.mkdir()
+    assert [str(p.relative_to(tmp_path)) for p in sorted(tmp_path.rglob("*"))] == ["folder", "folder/old"]
+
+
 def test_progress_writes_to_standard_output_only(capsys):
     assert list(settings.progress(range(3), "counting")) == [0, 1, 2]
     captured = capsys.readouterr()

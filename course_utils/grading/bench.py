@@ -1,10 +1,8 @@
 """`course bench`: how fast a class is graded, against stock nbgrader, and whether a killed run loses anything."""
 
 import contextlib
-import copy
 import json
 import os
-import random
 import shutil
 import signal
 import sqlite3
@@ -19,13 +17,13 @@ import nbformat
 import psutil
 from nbformat.v4 import new_code_cell
 
-from course_utils.authoring.answers import read_answers
-from course_utils.authoring.lessons import Lesson, exercises, grade_id, has_tag, is_solution, read, student_source
+from course_utils.authoring.lessons import Lesson, grade_id, is_solution, read
 from course_utils.errors import CourseError
 from course_utils.grading import sandbox
-from course_utils.grading.classroom import prepare, release_path
+from course_utils.grading.classroom import release_path
 from course_utils.grading.gradebook import scores
 from course_utils.grading.limits import VARIABLE
+from course_utils.grading.made_up import made_up_class
 from course_utils.grading.run import setup_imports
 from course_utils.settings import data_dir, replacing
 
@@ -94,46 +92,6 @@ STOCK = "`nbgrader autograde`"
 def _demand_sandbox():
     if sandbox.why_not():
         raise CourseError(sandbox.why_not(), "What is measured here is grading in sandboxes.")
-
-
-def made_up_class(lesson, folder, students, hostile):
-    """A class folder with made-up submissions of the lesson: right, differently right, wrong and missing answers."""
-    draw = random.Random(0)
-    folder.mkdir(parents=True)
-    prepare(lesson, folder)
-    release = nbformat.read(release_path(folder, lesson.name), as_version=4)
-    answers = {}
-    for exercise in exercises(read(lesson)):
-        bank = read_answers(lesson.answers / f"{exercise.name}.py", lesson.number, exercise.solution.source)
-        choices = {"right": [exercise.solution.source], "wrong": []}
-        for answer in bank:
-            choices[answer.kind].append(answer.code)
-        answers[exercise.name] = choices | {"stub": [student_source(exercise.solution)]}
-    for number in range(students):
-        notebook = copy.deepcopy(release)
-        notebook.cells = [cell for cell in notebook.cells if not has_tag(cell, "experiment")]
-        for cell in filter(is_solution, notebook.cells):
-            choices = answers[grade_id(cell)]
-            kind = draw.choices(["right", "wrong", "stub"], [0.7, 0.2, 0.1])[0]
-            code = draw.choice(choices[kind] or choices["right"])
-            cell.source = "\n".join(line for line in code.splitlines() if "### " not in line and "# says:" not in line)
-        if hostile and number % 10 == 9:
-            next(filter(is_solution, notebook.cells)).source = draw.choice(HOSTILE)
-        path = folder / "submitted" / f"student-{number:03}" / lesson.name / f"{lesson.name}.ipynb"
-        path.parent.mkdir(parents=True)
-        nbformat.write(notebook, path)
-    return folder
-
-
-# Some students break their kernels, on purpose or not.
-HOSTILE = [
-    "import os; os._exit(1)",
-    "import ctypes; ctypes.string_at(0)",
-    "x = bytearray(8 * 2**30)",
-    "print('x' * 50_000_000)",
-    "import os\nwhile True:\n    os.fork()",
-    "import torch; torch.equal = torch.allclose = lambda *args, **kwargs: True",
-]
 
 
 def _own_cpu_seconds(lesson, folder):

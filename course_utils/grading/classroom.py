@@ -32,6 +32,7 @@ from course_utils.grading.classroom import configure
 c = get_config()  # noqa: F821  (nbgrader provides it)
 configure(c)
 '''
+_MAY_MAKE_TABLES = "select has_schema_privilege(current_schema(), 'CREATE') or to_regclass('grade') is not null"
 _DATABASE = "c.CourseDirectory.db_url = {!r}\n"
 
 
@@ -167,13 +168,14 @@ def _shown(url):
 
 def _connect(url):
     """Raises CourseError if the database cannot be used."""
-    from sqlalchemy import create_engine
+    from sqlalchemy import create_engine, text
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
 
     try:
         engine = create_engine(url)
-        engine.connect().close()
+        with engine.connect() as connection:
+            usable = engine.dialect.name != "postgresql" or connection.execute(text(_MAY_MAKE_TABLES)).scalar()
         engine.dispose()
     except ModuleNotFoundError as error:
         mend = "pip install -c constraints.txt -e '.[postgres]'"
@@ -188,6 +190,9 @@ def _connect(url):
         if "does not exist" in said and f'"{name}"' in said and "database" in said:
             mend = f"Make it, on the server as its administrator: createdb {name}"
         raise CourseError(f"The gradebook {_shown(url)} cannot be opened: {said}.", mend) from None
+    if not usable:
+        mend = "Make the database belong to that user: createdb --owner=USER DATABASE."
+        raise CourseError(f"The user of {_shown(url)} may not make tables in it.", mend)
 
 
 def _in_gradebook(url, lesson):

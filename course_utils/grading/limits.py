@@ -45,7 +45,10 @@ class Limits:
         """
         text = os.environ.get(VARIABLE) or "{}"
         try:
-            return cls(**json.loads(text))
+            limits = cls(**json.loads(text))
+            if wrong := [name for name, value in vars(limits).items() if type(value) is not int or value < 1]:
+                raise ValueError(f"{wrong[0]} is no whole number above 0")
+            return limits
         except (TypeError, ValueError) as error:
             names = ", ".join(field.name for field in dataclasses.fields(cls))
             raise CourseError(f"{VARIABLE} cannot be used ({error}).", f"Give a JSON object with: {names}.") from None

@@ -168,7 +168,7 @@ def class_report(lesson: str, course_dir: Path) -> Report:
     for student in students_of(lesson, course_dir):
         entry = entries.get(student)
         if entry is None or entry.status != GRADED or student not in scores:
-            why = entry.error if entry and entry.error else "see grading.log"
+            why = "not asked for so far" if entry is None else entry.error or "see grading.log"
             waits = entry is not None and entry.status == WAITING
             rows.append(Row(student, None, flags=[f"NOT GRADED: {'run it with --resume' if waits else why}"]))
             continue

@@ -24,7 +24,8 @@ from course_utils.grading.feedback import feedback, page_path
 from course_utils.grading.ledger import Ledger
 from course_utils.grading.limits import Limits
 from course_utils.grading.report import Report, class_report, print_report, write_csv
-from course_utils.grading.work import CHECKED, ZYGOTE
+from course_utils.grading.sandbox.bubblewrap import ZYGOTE
+from course_utils.grading.work import CHECKED
 
 UNSAFE_KERNEL = "python3"
 PAGES_ALONE = 10  # fewer pages than these are not worth a pool
@@ -102,7 +103,7 @@ def grade(
     """
     course_dir = Path(course_dir).resolve()
     jobs = jobs or min(4, os.cpu_count() or 1)
-    students = _named(lesson.name, course_dir, students)
+    students, limits = _named(lesson.name, course_dir, students), Limits.from_environment()
     _refuse_unsafe(unsafe, scheduler, tell)
     imports = setup_imports(read(lesson))
     kernel = UNSAFE_KERNEL if unsafe else sandbox.KERNEL
@@ -120,7 +121,6 @@ def grade(
             for student in batch.adopted():
                 tell(f"  {student}: run earlier, now recorded")
             ready()
-            limits = Limits.from_environment()
             queue = [replace(job, kernel=kernel, limits=limits, imports=imports) for job in todo]
             with contextlib.closing(executors.outcomes(queue, workers)) as outcomes:
                 for student in _bar(map(batch.done, outcomes), len(queue)):

@@ -13,6 +13,7 @@ import nbformat
 from course_utils.grading import sandbox
 from course_utils.grading.execute import ExecuteSubmission, course_metadata
 from course_utils.grading.limits import Limits
+from course_utils.grading.sandbox.bubblewrap import ZYGOTE
 
 EXECUTE = {
     "shutdown_kernel": "immediate",
@@ -20,8 +21,6 @@ EXECUTE = {
     "iopub_timeout": 10,
     "extra_arguments": ["--log-level=ERROR"],
 }
-# Which zygote forks the kernels of this process; empty if none does.
-ZYGOTE = "COURSE_ZYGOTE"
 # Set where the process that started this one has seen that sandboxes work here.
 CHECKED = "COURSE_SANDBOX_WORKS"
 
@@ -102,4 +101,3 @@ def _zygote(imports):
         zygote = sandbox.Zygote(list(imports)).__enter__()
         atexit.register(zygote.__exit__, None, None, None)
         zygote.wait()
-        os.environ.setdefault(ZYGOTE, "")  # it could not start: kernels start cold

@@ -16,6 +16,8 @@ from course_utils.grading.limits import Limits
 from course_utils.grading.sandbox import confine
 
 CONFINE = Path(confine.__file__)
+# Where the zygote listens that forks kernels for this process and its children; empty: kernels start cold.
+ZYGOTE = "COURSE_ZYGOTE"
 PASSED_ON = ("COURSE_PROFILE", "COURSE_TEXT_MODEL", "COURSE_VISION_MODEL", "COURSE_HOME")
 
 

@@ -1,7 +1,7 @@
 """Inside the sandbox: give up every right and become the kernel. Runs as a script there, so only the standard library.
 
-Both ways into the sandbox end here: bubblewrap starts this file with a `Spec` on standard input, and the zygote forks
-and calls `become_kernel`. So both are confined by the same lines.
+Both ways into the sandbox end here: bubblewrap starts this file with `become_kernel`'s argument on standard input, and
+the zygote forks and calls `become_kernel`. So both are confined by the same lines.
 """
 
 import contextlib

@@ -20,7 +20,6 @@ from course_utils.grading.limits import Limits
 from course_utils.grading.sandbox import bubblewrap, confine
 from course_utils.grading.sandbox.watch import Watch
 
-ZYGOTE = "COURSE_ZYGOTE"
 PORTS = ("shell_port", "iopub_port", "stdin_port", "control_port", "hb_port")
 START_SECONDS = 120
 MAX_FILES = 100
@@ -50,7 +49,7 @@ class SandboxProvisioner(KernelProvisionerBase):
 
     async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
         limits = Limits.from_environment()
-        zygote = os.environ.get(ZYGOTE)
+        zygote = os.environ.get(bubblewrap.ZYGOTE)
         try:
             self.link = _connect(zygote) if zygote else None
             self._open(limits, kwargs.get("cwd"))

@@ -19,7 +19,7 @@ import tempfile
 from pathlib import Path
 
 from course_utils.grading.sandbox import bubblewrap, confine
-from course_utils.grading.sandbox.provisioner import ZYGOTE
+from course_utils.grading.sandbox.bubblewrap import ZYGOTE
 
 # What a kernel imports while it starts and for its first traceback. A debugger starts threads and nobody debugs here.
 ALWAYS = ["import sys; sys.modules['debugpy'] = None"]
@@ -82,7 +82,7 @@ class Zygote:
             self.stop()
 
     def stop(self) -> None:
-        os.environ.pop(ZYGOTE, None)
+        os.environ[ZYGOTE] = ""  # decided: nobody shall try another
         self.process.kill()
 
     def __exit__(self, *_) -> None:
